@@ -1,0 +1,102 @@
+"""The NRRD header, written so that ParaView, Slicer, ITK and Teem all read it right."""
+
+from __future__ import annotations
+
+from math import isfinite
+from urllib.parse import quote
+
+from . import sidecar
+from ._geometry import vector
+from .encoding import Encoding
+from .volume import Volume
+
+# up to this width VTK's reader takes the first axis for the components of a vector
+VTK_MAX_COMPONENTS = 9
+
+_TYPES = {"float32": "float", "int16": "int16", "uint16": "uint16", "uint8": "uint8"}
+
+
+def header(volume: Volume, encoding: Encoding, data_file: str | None = None) -> bytes:
+    """Return the header of a raw NRRD file, with the empty line that ends it.
+
+    Parameters
+    ----------
+    volume : Volume
+        3-D, or 4-D for a sequence that Slicer plays.
+    encoding : Encoding
+        How the values are stored.
+    data_file : str, optional
+        Name of the data file of a detached header.
+    """
+    axes = _space_first(volume) if volume.frames is not None else _sizes_first(volume)
+    lines = [
+        "NRRD0005",
+        f"type: {_TYPES[encoding.dtype]}",
+        *axes,
+        "endian: little",
+        "encoding: raw",
+        f"space origin: {vector(volume.origin)}",
+        *([] if data_file is None else [f"data file: {data_file}"]),
+        *(_sequence(volume.labels) if volume.frames is not None else []),
+        "cnnvis:=" + escape(sidecar.embed(volume, encoding)),
+    ]
+    return ("\n".join(lines) + "\n\n").encode("ascii")
+
+
+def escape(text: str) -> str:
+    """Return one line of compact JSON as a key's value: backslashes doubled, as NRRD demands.
+
+    A colon and a blank inside a string become a colon and an escaped blank: VTK's reader would take the line
+    for a field that it does not know, and complain.
+    """
+    return text.replace(": ", ":\\u0020").replace("\\", "\\\\")
+
+
+def _sizes_first(volume: Volume) -> list[str]:
+    """Return the axes of a 3-D volume.
+
+    VTK's reader sets the number of axes to 3 when it meets `space`, so a fourth size must come before.
+    """
+    narrow = volume.size[0] <= VTK_MAX_COMPONENTS
+    lead = (lambda first, text: f"{first} {text}") if narrow else (lambda first, text: text)
+    return [
+        f"dimension: {4 if narrow else 3}",
+        "sizes: " + lead("1", " ".join(map(str, volume.size))),
+        "space: left-posterior-superior",
+        "space directions: " + lead("none", _directions(volume)),
+        "kinds: " + lead("scalar", "domain domain domain"),
+    ]
+
+
+def _space_first(volume: Volume) -> list[str]:
+    """Return the axes of a sequence: here VTK shall lose the fourth size, and so show the first frame.
+
+    There are no `labels`: VTK makes the first one the array's name, an empty one breaks ParaView's scripts.
+    """
+    return [
+        "dimension: 4",
+        "space: left-posterior-superior",
+        f"sizes: {' '.join(map(str, volume.size))} {volume.frames}",
+        f"space directions: {_directions(volume)} none",
+        "kinds: domain domain domain list",
+    ]
+
+
+def _directions(volume: Volume) -> str:
+    return " ".join(vector(step) for step in volume.affine[:3, :3].T)
+
+
+def _sequence(labels: tuple[str, ...]) -> list[str]:
+    """Return what Slicer's sequences want to know: the class of the frames, and what each is called."""
+    return [
+        "DataNodeClassName:=vtkMRMLScalarVolumeNode",
+        f"axis 3 index type:={'numeric' if all(map(_is_number, labels)) else 'text'}",
+        f"axis 3 index values:={' '.join(quote(label, safe='') for label in labels)}",
+    ]
+
+
+def _is_number(label: str) -> bool:
+    try:
+        return isfinite(float(label))
+    except ValueError:
+        return False

@@ -1,0 +1,177 @@
+"""VTKHDF image data (.hdf, .vtkhdf), for ParaView and any program that reads HDF5."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+from warnings import warn
+
+import numpy as np
+
+from . import sidecar
+from ._arrays import array_names, choose
+from ._files import check_compressed, guarded
+from ._geometry import split
+from .encoding import Encoding
+from .errors import CnnVisWarning, VolumeError
+from .registry import Format, register
+from .volume import IDENTITY, Volume
+
+# not in VTKHDF's own FieldData group: VTK 9.2 and 9.7 crash on strings there
+_DOCUMENT = "cnnvis"
+
+
+def write(volume: Volume, path: Path, encoding: Encoding) -> None:
+    """Write a volume as one array of its name, or one for each frame, called by its label.
+
+    Arrays, and not VTKHDF's time steps, since ParaView 5.11 knows no steps.
+
+    Parameters
+    ----------
+    volume : Volume
+        3-D or 4-D.
+    path : Path
+        Where to write.
+    encoding : Encoding
+        How to store the values.
+
+    Warns
+    -----
+    CnnVisWarning
+        If the volume is flat, which crashes the VTKHDF reader of ParaView 5.11.
+    """
+    import h5py
+
+    if 1 in volume.size[1:]:
+        warn(
+            f"{path.name}: ParaView 5.11 crashes on flat VTKHDF volumes; .vti is safe",
+            CnnVisWarning,
+            stacklevel=2,
+        )
+    stored = encoding.encode(volume.data)
+    names = array_names(volume.name, None if volume.frames is None else volume.labels)
+    with h5py.File(path, "w") as file:
+        group = file.create_group("VTKHDF")
+        group.attrs["Version"] = np.array([1, 0], dtype="<i8")
+        group.attrs["Type"] = np.bytes_(b"ImageData")
+        group.attrs["WholeExtent"] = np.array([(0, size - 1) for size in volume.size], dtype="<i8").ravel()
+        group.attrs["Origin"] = np.array(volume.origin, dtype="<f8")
+        group.attrs["Spacing"] = np.array(volume.spacing, dtype="<f8")
+        group.attrs["Direction"] = np.array(volume.direction, dtype="<f8")
+        points = group.create_group("PointData")
+        points.attrs["Scalars"] = np.bytes_(names[0].encode("utf-8"))
+        for name, frame in zip(names, stored[np.newaxis] if volume.frames is None else stored, strict=True):
+            little = frame.astype(frame.dtype.newbyteorder("<"), copy=False)
+            points.create_dataset(name, data=little.reshape(_stored_shape(volume.size)), track_times=False)
+        text = sidecar.embed(volume, encoding)
+        file.create_dataset(_DOCUMENT, data=text, dtype=h5py.string_dtype("ascii"), track_times=False)
+
+
+def read(path: Path) -> Volume:
+    """Read the scalar point data of a static VTKHDF image; of several arrays, the active one.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Raises
+    ------
+    VolumeError
+        If the file is damaged, holds other data or time steps, or has no scalar point data.
+    """
+    import h5py
+
+    with guarded("VTKHDF"), h5py.File(path, "r") as file:
+        root = _root(file)
+        document = _document(file)
+        bounds = [int(bound) for bound in root.attrs["WholeExtent"]]
+        size = tuple(high - low + 1 for low, high in zip(bounds[::2], bounds[1::2], strict=True))
+        points = _member(root, "PointData")
+        arrays = _arrays(points, size)
+        names = choose(tuple(arrays), _text(points.attrs.get("Scalars")), document)
+        values = [_values(arrays[name], size) for name in names]
+        framed = document is not None and document["geometry"].get("frames")
+        columns = np.reshape(root.attrs.get("Direction", IDENTITY), (3, 3)) * root.attrs["Spacing"]
+        spacing, direction = split(columns)
+        x, y, z = (columns @ bounds[::2] + root.attrs["Origin"]).tolist()
+        return sidecar.restore(
+            np.stack(values) if framed else values[0],
+            document,
+            spacing=spacing,
+            origin=(x, y, z),
+            direction=direction,
+            name=names[0],
+        )
+
+
+def _stored_shape(size: tuple[int, int, int]) -> tuple[int, ...]:
+    """Return the shape in the file: VTK wants axes of size 1 left out.
+
+    Only for width 1 it takes the full shape too, and ParaView 5.11 takes nothing else.
+    """
+    x, y, z = size
+    if min(y, z) > 1:
+        return z, y, x
+    return tuple(length for length in (z, y, x) if length > 1) or (1,)
+
+
+def _member(group: Any, name: str) -> Any:
+    """Return a member of a group that lies in the same file: HDF5 can link to any other."""
+    import h5py
+
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise VolumeError(f"it is an HDF5 file without {name} in {group.name}")
+    return group[name]
+
+
+def _root(file: Any) -> Any:
+    root = _member(file, "VTKHDF")
+    kind = _text(root.attrs.get("Type"))
+    if kind != "ImageData":
+        raise VolumeError(f"it holds {kind}, not ImageData")
+    if "Steps" in root:
+        raise VolumeError("it holds time steps, which are not read")
+    return root
+
+
+def _arrays(points: Any, size: tuple[int, ...]) -> dict[str, Any]:
+    """Return the data sets that hold one number a point, and hold it in this file."""
+    import h5py
+
+    members = {
+        name: points[name] for name in points if isinstance(points.get(name, getlink=True), h5py.HardLink)
+    }
+    return {
+        name: data
+        for name, data in members.items()
+        if isinstance(data, h5py.Dataset)
+        and _long_axes(data.shape) == _long_axes(size[::-1])
+        and not (data.external or data.is_virtual)
+    }
+
+
+def _long_axes(shape: tuple[int, ...]) -> list[int]:
+    return [length for length in shape if length > 1]
+
+
+def _values(data: Any, size: tuple[int, ...]) -> Any:
+    check_compressed(math.prod(data.shape) * data.dtype.itemsize, data.id.get_storage_size())
+    return data[()].reshape(size[::-1])
+
+
+def _document(file: Any) -> dict[str, Any] | None:
+    if _DOCUMENT not in file:
+        return None
+    text = _member(file, _DOCUMENT)
+    if text.shape != ():
+        raise VolumeError(f"its {_DOCUMENT} is not one text")
+    return sidecar.parse(text.asstr()[()])
+
+
+def _text(value: Any) -> str | None:
+    return value.decode("utf-8") if isinstance(value, bytes) else value
+
+
+register(Format("VTKHDF", (".hdf", ".vtkhdf"), read, write, frames=True))

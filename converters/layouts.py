@@ -1,0 +1,139 @@
+"""From the output of a layer for one image to volumes: how channels and positions become axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import VolumeError
+from .volume import Volume
+
+
+def near_square(count: int) -> tuple[int, int]:
+    """Return the rows and columns of the most nearly square grid for `count` tiles.
+
+    A grid without empty places is taken if it is at most twice as wide as high: 96 tiles are 8 x 12, 97 are
+    10 x 10.
+    """
+    rows = next(r for r in range(math.isqrt(count), 0, -1) if count % r == 0)
+    if count <= 2 * rows * rows:
+        return rows, count // rows
+    columns = math.ceil(math.sqrt(count))
+    return math.ceil(count / columns), columns
+
+
+def lay_out(values: NDArray[Any], layout: str = "stack") -> list[Volume]:
+    """Lay a layer's output for one image out as volumes.
+
+    Parameters
+    ----------
+    values : ndarray
+        The output without its batch axis. Shape (channel, y, x) for feature maps; (channel, z, y, x) for
+        those of 3-D networks; (feature,) becomes a near-square plane, row by row, filled up with zeros;
+        (row, column) becomes a plane; of more than four axes, the leading ones count as channels together.
+    layout : {"stack", "mosaic", "channels"}
+        ``stack``: feature maps are the slices of one volume, 3-D ones the frames of a 4-D volume. ``mosaic``:
+        tiles of a near-square grid in one plane, or in one volume for 3-D maps. ``channels``: one volume for
+        each channel.
+
+    Returns
+    -------
+    list of Volume
+        With unit spacing; `labels` are channel numbers, ``facts["layout"]`` tells what was done.
+
+    Raises
+    ------
+    VolumeError
+        If the layout is unknown or the output is empty.
+    """
+    if layout not in LAYOUTS:
+        raise VolumeError(f"unknown layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
+    if values.size == 0:
+        raise VolumeError(f"the output is empty: shape {values.shape}")
+    if values.ndim < 3:
+        return [_plane(values)]
+    if values.ndim > 4:
+        values = values.reshape(-1, *values.shape[-3:])
+    return LAYOUTS[layout](values)
+
+
+def lay_out_kernels(values: NDArray[Any], layout: str = "stack") -> list[Volume]:
+    """Lay a layer's parameter out as volumes.
+
+    Parameters
+    ----------
+    values : ndarray
+        Shape (output, input, y, x) or (output, input, z, y, x) for filters; of fewer axes, a plane or sheet.
+    layout : {"stack", "mosaic", "channels"}
+        ``stack``: all kernels are slices (3-D ones frames) of one volume, labelled ``output,input``, those of
+        one output together. ``mosaic``: tiles of one plane, a row an output and a column an input.
+        ``channels``: one volume for each output, a slice an input.
+
+    Returns
+    -------
+    list of Volume
+        With unit spacing; ``facts["layout"]`` tells what was done.
+
+    Raises
+    ------
+    VolumeError
+        If the layout is unknown or there are no values.
+    """
+    if values.ndim < 4 or values.size == 0 or layout not in LAYOUTS:
+        return lay_out(values, layout)
+    if layout == "channels":
+        return _channels(values)
+    outputs, inputs = values.shape[:2]
+    kernels = values.reshape(outputs * inputs, *values.shape[2:])
+    if layout == "mosaic":
+        return _mosaic(kernels, (outputs, inputs) if min(outputs, inputs) > 1 else None)
+    labels = tuple(f"{o},{i}" for o in range(outputs) for i in range(inputs))
+    return [volume.replace(labels=labels) for volume in _stack(kernels)]
+
+
+def _plane(values: NDArray[Any]) -> Volume:
+    if values.ndim == 2:
+        return Volume(values[np.newaxis], facts={"layout": {"kind": "plane"}})
+    flat = values.reshape(-1)
+    rows, columns = near_square(flat.size)
+    sheet = np.zeros((1, rows, columns), np.float32)
+    sheet.reshape(-1)[: flat.size] = flat
+    return Volume(sheet, facts={"layout": {"kind": "sheet", "features": flat.size, "columns": columns}})
+
+
+def _stack(maps: NDArray[Any]) -> list[Volume]:
+    return [Volume(maps, facts={"layout": {"kind": "stack"}})]
+
+
+def _mosaic(maps: NDArray[Any], grid: tuple[int, int] | None = None) -> list[Volume]:
+    rows, columns = grid or near_square(len(maps))
+    *depth, height, width = maps.shape[1:]
+    tiles = np.zeros((rows * columns, *maps.shape[1:]), np.float32)
+    tiles[: len(maps)] = maps
+    tiled = np.moveaxis(tiles.reshape(rows, columns, *depth, height, width), (0, 1), (-4, -2))
+    plane = tiled.reshape(*(depth or [1]), rows * height, columns * width)
+    layout = {"kind": "mosaic", "channels": len(maps), "columns": columns, "tile": [height, width]}
+    return [Volume(plane, facts={"layout": layout})]
+
+
+def _channels(maps: NDArray[Any]) -> list[Volume]:
+    planes = maps if maps.ndim >= 4 else maps[:, np.newaxis]
+    return [
+        Volume(
+            plane,
+            labels=(str(channel),) if len(plane) == 1 else (),
+            facts={"layout": {"kind": "channels", "channel": channel}},
+        )
+        for channel, plane in enumerate(planes)
+    ]
+
+
+LAYOUTS: dict[str, Callable[[NDArray[Any]], list[Volume]]] = {
+    "stack": _stack,
+    "mosaic": _mosaic,
+    "channels": _channels,
+}

@@ -1,0 +1,39 @@
+"""One binary with several headers: a CGV volume that ParaView, Slicer and ITK open too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import _nrrd_header, metaimage
+from .encoding import Encoding
+from .errors import VolumeError
+from .volume import Volume
+
+_HEADERS = {"mhd": metaimage.header, "nhdr": _nrrd_header.header}
+
+
+def write_headers(volume: Volume, path: Path, encoding: Encoding, headers: tuple[str, ...]) -> None:
+    """Write further headers over the binary of a ``.vox`` file.
+
+    Parameters
+    ----------
+    volume : Volume
+        What the file holds; 3-D.
+    path : Path
+        The ``.vox`` file.
+    encoding : Encoding
+        How its values are stored.
+    headers : tuple of {"mhd", "nhdr"}
+        Which ones.
+
+    Raises
+    ------
+    VolumeError
+        If a header is unknown, or the file is not a ``.vox`` file.
+    """
+    if path.suffix.lower() != ".vox":
+        raise VolumeError("further headers need a .vox file, whose binary they share")
+    for kind in headers:
+        if kind not in _HEADERS:
+            raise VolumeError(f"unknown header {kind!r}: choose of {', '.join(_HEADERS)}")
+        path.with_suffix(f".{kind}").write_bytes(_HEADERS[kind](volume, encoding, path.name))

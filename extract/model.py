@@ -1,0 +1,276 @@
+"""A network: its graph, and its layers, tensors and parameters by name."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import ModelError, UnknownNameError
+from .graph import constants, initializer_names, whole_constants
+from .onnx_file import read_onnx
+
+if TYPE_CHECKING:
+    import onnx
+    from numpy.typing import NDArray
+
+    from .geometry import Place
+
+Shape = tuple[int | None, ...]
+
+# Constant inputs of these operators say how they work; they are no learned parameters.
+_SETTINGS = frozenset(
+    {
+        *("Clip", "Dropout", "DequantizeLinear", "NonMaxSuppression", "OneHot", "Pad", "QuantizeLinear"),
+        *("Range", "Resize", "TopK", "Upsample"),
+    }
+)
+_PICTURE_CHANNELS = (1, 3, 4)
+# Operators that take their channels first: an input that feeds one of them is not channels-last.
+_CHANNELS_FIRST = frozenset(
+    {
+        *("AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "DepthToSpace", "GlobalAveragePool"),
+        *("GlobalMaxPool", "InstanceNormalization", "LRN", "LpPool", "MaxPool", "SpaceToDepth"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A node of the graph that depends on an input.
+
+    Parameters
+    ----------
+    name : str
+        The node's name if no other node has it, else its first output's name.
+    operator : str
+        The node's type, with its domain unless that is the standard one.
+    outputs : tuple of str
+        Names of its output tensors; the first is what the layer's name stands for.
+    parameters : tuple of str
+        Names of its constant floating-point inputs: weight, bias, and so on.
+    """
+
+    name: str
+    operator: str
+    outputs: tuple[str, ...]
+    parameters: tuple[str, ...]
+
+    @property
+    def named_parameters(self) -> dict[str, str]:
+        """Tensors of its parameters under the names weight, bias, param2, ..."""
+        names = ("weight", "bias", *(f"param{index}" for index in range(2, len(self.parameters))))
+        return dict(zip(names, self.parameters, strict=False))
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of the network.
+
+    Parameters
+    ----------
+    name : str
+        The tensor's name.
+    shape : tuple of int or None
+        As the model declares it; None where a size is free.
+    dtype : str
+        Name of the numpy type that it takes.
+    channels_last : bool
+        Whether the declared shape is (N, H, W, C) or (N, D, H, W, C).
+    """
+
+    name: str
+    shape: Shape
+    dtype: str
+    channels_last: bool
+
+    @property
+    def channels_first(self) -> Shape:
+        """The shape as callers see it: (N, C, H, W) whatever the model wants."""
+        if not self.channels_last:
+            return self.shape
+        return (self.shape[0], self.shape[-1], *self.shape[1:-1])
+
+
+class Model:
+    """A network as an ONNX graph, with names for what is in it.
+
+    Parameters
+    ----------
+    proto : onnx.ModelProto
+        The graph; external weights stay in their files.
+    path : Path
+        Where it came from, for messages and to find external weights.
+
+    Attributes
+    ----------
+    layers : dict of str to Layer
+        All layers by name, in the order of the graph.
+    inputs : tuple of Input
+        The inputs that must be fed.
+    """
+
+    def __init__(self, proto: onnx.ModelProto, path: Path) -> None:
+        self.proto = proto
+        self.path = path
+        self.inputs = tuple(_inputs(proto.graph))
+        self.constants = frozenset(constants(proto.graph))
+        self.layers = {layer.name: layer for layer in _layers(proto.graph, self.constants)}
+
+    @cached_property
+    def tensors(self) -> frozenset[str]:
+        """Names of all tensors: inputs, weights and outputs of nodes."""
+        made = {name for node in self.proto.graph.node for name in node.output if name}
+        return frozenset(made | self.constants | {i.name for i in self.inputs})
+
+    @cached_property
+    def parameters(self) -> dict[str, str]:
+        """Tensors of the parameters by the names that they have as parts of layers: ``conv1.weight``."""
+        return {
+            f"{layer.name}.{name}": tensor
+            for layer in self.layers.values()
+            for name, tensor in layer.named_parameters.items()
+        }
+
+    def tensor(self, name: str) -> str:
+        """Return the tensor that a name stands for.
+
+        Parameters
+        ----------
+        name : str
+            A layer (its first output), ``LAYER.weight``, ``LAYER.bias``, ``LAYER.param2`` (a parameter), a
+            tensor, or ``tensor:TENSOR`` to pass over a layer of the same name.
+
+        Raises
+        ------
+        UnknownNameError
+            If the model has no such name; the message suggests the nearest ones.
+        """
+        if name in self.layers:
+            return self.layers[name].outputs[0]
+        prefix, _, rest = name.partition(":")
+        bare = rest if prefix in ("tensor", "blob") and name not in self.tensors else name
+        if bare in self.tensors:
+            return bare
+        if name in self.parameters:
+            return self.parameters[name]
+        known = {*self.layers, *self.tensors, *self.parameters}
+        near = difflib.get_close_matches(bare, known, n=3, cutoff=0.5)
+        hint = f"; nearest: {', '.join(near)}" if near else "; `cnnvis layers` lists them"
+        raise UnknownNameError(f"{self.path}: no layer or tensor {name!r}{hint}")
+
+    def find(self, patterns: Iterable[str]) -> list[str]:
+        """Return the names that patterns stand for, each once, in the order asked.
+
+        A pattern that is a name means itself; otherwise ``*``, ``?`` and ``[]`` match layers' names.
+
+        Raises
+        ------
+        UnknownNameError
+            If a pattern matches nothing.
+        """
+        found: dict[str, None] = {}
+        for pattern in patterns:
+            try:
+                self.tensor(pattern)
+                found[pattern] = None
+            except UnknownNameError:
+                matches = [name for name in self.layers if fnmatch.fnmatchcase(name, pattern)]
+                if not matches:
+                    raise
+                found.update(dict.fromkeys(matches))
+        return list(found)
+
+    def value(self, name: str) -> NDArray[Any]:
+        """Return the value of a parameter, weight or other constant tensor, as numpy holds it.
+
+        Raises
+        ------
+        UnknownNameError
+            If the model has no such name.
+        ModelError
+            If the tensor depends on an input.
+        """
+        from .runner import constant_value
+
+        tensor = self.tensor(name)
+        if tensor not in self.constants:
+            raise ModelError(f"{self.path}: {name!r} is not a constant: it depends on the network's input")
+        return constant_value(self.proto, self.path.parent, tensor)
+
+    def shapes(self, inputs: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Shape]:
+        """Return the shapes of all tensors, as far as shape inference finds them.
+
+        Parameters
+        ----------
+        inputs : mapping of str to tuple of int, optional
+            Shapes of the inputs as the model declares their axes; what is not given stays as declared.
+        """
+        from .shapes import infer
+
+        return infer(self.proto, inputs or {})
+
+    def places(self, shapes: Mapping[str, Shape]) -> dict[str, Place]:
+        """Return where the axes of each tensor lie in the input; `shapes` as `Model.shapes` gives them."""
+        from .geometry import places
+
+        known = {name: shape for name, shape in shapes.items() if None not in shape}
+        last = frozenset(i.name for i in self.inputs if i.channels_last)
+        return places(self.proto, known, channels_last=last)  # type: ignore[arg-type]
+
+
+def load_model(path: str | Path) -> Model:
+    """Load a network.
+
+    Parameters
+    ----------
+    path : str or Path
+        An ONNX file, of operator set 7 or later. Weights may lie in other files inside its folder.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, damaged, or not a model that can be run.
+    """
+    path = Path(path)
+    return Model(read_onnx(path), path)
+
+
+def _inputs(graph: onnx.GraphProto) -> Iterable[Input]:
+    import onnx
+
+    weights = initializer_names(graph)
+    for value in graph.input:
+        if value.name in weights:
+            continue
+        tensor = value.type.tensor_type
+        shape = tuple(d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim)
+        feeds_first = any(n.op_type in _CHANNELS_FIRST and value.name in n.input for n in graph.node)
+        last = _looks_channels_last(shape) and not feeds_first
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type or onnx.TensorProto.FLOAT)
+        yield Input(value.name, shape, dtype.name, last)
+
+
+def _looks_channels_last(shape: Shape) -> bool:
+    """Whether a shape is that of pictures with a few channels behind larger or free sizes."""
+    if len(shape) not in (4, 5) or shape[-1] not in _PICTURE_CHANNELS or shape[1] in _PICTURE_CHANNELS:
+        return False
+    channels = shape[-1] or 0
+    return all(size is None or size > channels for size in shape[1:-1])
+
+
+def _layers(graph: onnx.GraphProto, constant: frozenset[str]) -> Iterable[Layer]:
+    live = [node for node in graph.node if not constant.issuperset(node.output)]
+    uses = Counter(node.name for node in live)
+    learned = constant - whole_constants(graph)
+    for node in live:
+        outputs = tuple(name for name in node.output if name)
+        name = node.name if node.name and uses[node.name] == 1 else outputs[0]
+        domain = "" if node.domain in ("", "ai.onnx") else node.domain + "."
+        parameters = () if node.op_type in _SETTINGS else tuple(n for n in node.input if n in learned)
+        yield Layer(name, domain + node.op_type, outputs, parameters)

@@ -1,0 +1,205 @@
+"""Reading ONNX files: checks before anything runs, and 16-bit floats widened to float32."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import ModelError
+from .graph import graphs
+
+if TYPE_CHECKING:
+    import onnx
+
+OLDEST_OPSET = 7
+# Types of which several values share a byte.
+_PACKED_BITS = {
+    "INT4": 4,
+    "UINT4": 4,
+    "FLOAT4E2M1": 4,
+    "INT2": 2,
+    "UINT2": 2,
+    "FLOAT6E2M3": 6,
+    "FLOAT6E3M2": 6,
+}
+
+
+def read_onnx(path: Path) -> onnx.ModelProto:
+    """Read an ONNX model, its external weights left in their files.
+
+    Parameters
+    ----------
+    path : Path
+        The model file.
+
+    Returns
+    -------
+    onnx.ModelProto
+        With float32 where the file has float16 or bfloat16.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing or not an ONNX model, its operator set is not supported, or external weights
+        are missing, too short, or lie outside the model's folder.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    if not path.is_file():
+        raise ModelError(f"{path}: " + ("is a folder, not a model" if path.is_dir() else "no such file"))
+    try:
+        proto = onnx.load_model(path, load_external_data=False)
+    except (DecodeError, ValueError, OSError) as error:
+        raise ModelError(f"{path}: not an ONNX model, or damaged ({_one_line(error)})") from error
+    if not proto.graph.node:
+        raise ModelError(f"{path}: not an ONNX model: it holds no graph of nodes")
+    _check_opset(path, proto)
+    for tensor in _tensors(proto):
+        _check_tensor(path, tensor)
+    widen(proto)
+    return proto
+
+
+def opset(proto: onnx.ModelProto) -> int:
+    """Return the version of the standard operator set that a model uses, 0 where it names none."""
+    return next((o.version for o in proto.opset_import if o.domain in ("", "ai.onnx")), 0)
+
+
+def widen(proto: onnx.ModelProto) -> None:
+    """Make every float16 and bfloat16 tensor of a model float32, in place.
+
+    Stored weights stay as they are, wherever they lie; a Cast to float32 follows each, which onnxruntime
+    folds when it loads the model. The cast value keeps the name, the stored one gets ``:half`` behind it.
+    """
+    import onnx
+
+    halves = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+    for graph in list(graphs(proto.graph)):
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            for tensor_type in _tensor_types(value.type):
+                if tensor_type.elem_type in halves:
+                    tensor_type.elem_type = onnx.TensorProto.FLOAT
+        for node in graph.node:
+            _widen_attributes(node, halves)
+        casts = []
+        for tensor in graph.initializer:
+            if tensor.data_type in halves:
+                stored = tensor.name + ":half"
+                casts.append(
+                    onnx.helper.make_node("Cast", [stored], [tensor.name], to=onnx.TensorProto.FLOAT)
+                )
+                tensor.name = stored
+        if casts:
+            cast_names = {node.output[0] for node in casts}
+            kept = [value for value in graph.input if value.name not in cast_names]
+            del graph.input[:]
+            graph.input.extend(kept)
+            nodes = list(graph.node)
+            del graph.node[:]
+            graph.node.extend([*casts, *nodes])
+    for function in proto.functions:
+        for node in function.node:
+            _widen_attributes(node, halves)
+
+
+def _tensor_types(kind: onnx.TypeProto) -> Iterator[Any]:
+    if kind.HasField("tensor_type"):
+        yield kind.tensor_type
+    elif kind.HasField("sequence_type"):
+        yield from _tensor_types(kind.sequence_type.elem_type)
+    elif kind.HasField("optional_type"):
+        yield from _tensor_types(kind.optional_type.elem_type)
+
+
+def _widen_attributes(node: onnx.NodeProto, halves: tuple[int, ...]) -> None:
+    import numpy as np
+    import onnx
+
+    for attribute in node.attribute:
+        if attribute.name in ("to", "dtype", "output_dtype") and attribute.i in halves:
+            attribute.i = onnx.TensorProto.FLOAT
+        if attribute.HasField("t") and attribute.t.data_type in halves:
+            values = onnx.numpy_helper.to_array(attribute.t).astype(np.float32)
+            attribute.t.CopyFrom(onnx.numpy_helper.from_array(values, attribute.t.name))
+
+
+def _check_opset(path: Path, proto: onnx.ModelProto) -> None:
+    import onnx
+
+    version, newest = opset(proto), onnx.defs.onnx_opset_version()
+    if not OLDEST_OPSET <= version <= newest:
+        raise ModelError(
+            f"{path}: uses operator set {version}; {OLDEST_OPSET} to {newest} are supported "
+            "(onnx.version_converter changes a model's operator set)"
+        )
+
+
+def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    for graph in graphs(proto.graph):
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.HasField("t"):
+                    yield attribute.t
+                yield from attribute.tensors
+
+
+def _check_tensor(path: Path, tensor: onnx.TensorProto) -> None:
+    import onnx
+
+    if any(size < 0 for size in tensor.dims):
+        raise ModelError(f"{path}: weight {tensor.name!r} has a negative size: {tuple(tensor.dims)}")
+    if tensor.data_type == onnx.TensorProto.STRING:
+        return
+    try:
+        bits = _bits(tensor)
+    except (KeyError, ValueError) as error:
+        raise ModelError(
+            f"{path}: weight {tensor.name!r} has unknown data type {tensor.data_type}"
+        ) from error
+    needed = math.ceil(math.prod(tensor.dims) * bits / 8)
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        _check_external(path, tensor, needed)
+    elif tensor.HasField("raw_data") and len(tensor.raw_data) != needed:
+        raise ModelError(
+            f"{path}: weight {tensor.name!r} of shape {tuple(tensor.dims)} holds "
+            f"{len(tensor.raw_data)} bytes where {needed} belong"
+        )
+
+
+def _bits(tensor: onnx.TensorProto) -> int:
+    import onnx
+
+    kind = onnx.TensorProto.DataType.Name(tensor.data_type)
+    if kind in _PACKED_BITS:
+        return _PACKED_BITS[kind]
+    return 8 * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+
+
+def _check_external(path: Path, tensor: onnx.TensorProto, needed: int) -> None:
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    place = f"{path}: external weight {tensor.name!r}"
+    file = (path.parent / entries.get("location", "")).resolve()
+    if not file.is_relative_to(path.parent.resolve()):
+        raise ModelError(f"{place} lies outside the model's folder: {entries.get('location')!r}")
+    if not file.is_file():
+        raise ModelError(f"{place}: its file {entries.get('location')!r} is missing beside the model")
+    try:
+        offset = int(entries.get("offset", 0))
+        length = int(entries.get("length", needed))
+    except ValueError as error:
+        raise ModelError(f"{place}: offset and length must be whole numbers") from error
+    if offset < 0 or length != needed or offset + length > file.stat().st_size:
+        raise ModelError(
+            f"{place} of shape {tuple(tensor.dims)} needs {needed} bytes at {offset} of {file.name!r}, "
+            f"which has {file.stat().st_size}"
+        )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,81 @@
+"""Shapes of a graph's tensors, by onnx's shape inference."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from .errors import ModelError
+
+if TYPE_CHECKING:
+    import onnx
+
+# Shape inference reads the values of small constants (shapes, axes, scales), never those of weights.
+_SMALL = 1024
+
+
+def infer(proto: onnx.ModelProto, inputs: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int | None, ...]]:
+    """Return the shape of each tensor that shape inference finds, None for sizes that stay open.
+
+    Parameters
+    ----------
+    proto : onnx.ModelProto
+        The model; it is left as it is, and its large weights are neither copied nor read.
+    inputs : mapping of str to tuple of int
+        Shapes that replace those which the graph inputs declare.
+
+    Raises
+    ------
+    ModelError
+        If the graph contradicts itself.
+    """
+    import onnx
+
+    skeleton = _skeleton(proto)
+    for value in skeleton.graph.input:
+        if value.name in inputs:
+            shape = value.type.tensor_type.shape
+            del shape.dim[:]
+            for size in inputs[value.name]:
+                shape.dim.add().dim_value = size
+    if inputs:
+        # what the file says of later tensors was said for its own input sizes
+        del skeleton.graph.value_info[:]
+        for value in skeleton.graph.output:
+            value.type.tensor_type.ClearField("shape")
+    try:
+        inferred = onnx.shape_inference.infer_shapes(skeleton, data_prop=True)
+    except onnx.shape_inference.InferenceError as error:
+        raise ModelError(f"the graph's shapes do not fit together: {' '.join(str(error).split())}") from error
+    graph = inferred.graph
+    shapes: dict[str, tuple[int | None, ...]] = {t.name: tuple(t.dims) for t in graph.initializer}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        tensor = value.type.tensor_type
+        if value.type.HasField("tensor_type") and tensor.HasField("shape"):
+            sizes = (d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim)
+            shapes[value.name] = tuple(sizes)
+    return shapes
+
+
+def _skeleton(proto: onnx.ModelProto) -> onnx.ModelProto:
+    import onnx
+
+    result = onnx.ModelProto(ir_version=proto.ir_version, functions=proto.functions)
+    result.opset_import.extend(proto.opset_import)
+    graph, source = result.graph, proto.graph
+    graph.name = source.name or "graph"
+    graph.node.extend(source.node)
+    graph.input.extend(source.input)
+    graph.output.extend(source.output)
+    graph.value_info.extend(source.value_info)
+    graph.sparse_initializer.extend(source.sparse_initializer)
+    for tensor in source.initializer:
+        if math.prod(tensor.dims) <= _SMALL and tensor.data_location != onnx.TensorProto.EXTERNAL:
+            graph.initializer.append(tensor)
+        else:
+            stub = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+            stub.data_location = onnx.TensorProto.EXTERNAL
+            stub.external_data.add(key="location", value="weights")
+            graph.initializer.append(stub)
+    return result

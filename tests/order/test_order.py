@@ -1,0 +1,68 @@
+"""Orders: permutations that keep labels with slices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import order
+from converters import Volume
+
+MAPS = np.array([[[0, 0], [1, 2]], [[9, 9], [9, 0]], [[0, 0], [0, 0]], [[4, 4], [4, 4]]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("method", "permutation"),
+    [("identity", [0, 1, 2, 3]), ("mean", [1, 3, 0, 2]), ("sparsity", [3, 1, 0, 2])],
+)
+def test_methods(method, permutation):
+    assert order.by(method, Volume(MAPS)).permutation.tolist() == permutation
+
+
+def test_random_is_a_permutation_that_its_seed_repeats():
+    volume = Volume(np.zeros((50, 2, 2)))
+    first, again, other = (order.by("random", volume, seed=seed).permutation for seed in (1, 1, 2))
+    assert first.tolist() == again.tolist() != other.tolist()
+    assert sorted(first) == list(range(50))
+
+
+def test_apply_moves_labels_and_records_the_permutation():
+    volume = Volume(MAPS, spacing=(1, 2, 3), labels=("a", "b", "c", "d"), facts={"layer": "conv1"})
+    ordered = order.by("mean", volume).apply(volume)
+    assert ordered.labels == ("b", "d", "a", "c")
+    np.testing.assert_array_equal(ordered.data[0], MAPS[1])
+    assert ordered.facts["order"] == {"method": "mean", "permutation": [1, 3, 0, 2]}
+    assert ordered.facts["layer"] == "conv1"
+    assert ordered.spacing == volume.spacing
+    assert volume.labels == ("a", "b", "c", "d")
+
+
+def test_the_inverse_brings_every_slice_back():
+    ordering = order.by("random", Volume(MAPS), seed=3)
+    np.testing.assert_array_equal(ordering.apply(Volume(MAPS)).data[ordering.inverse], MAPS)
+
+
+def test_frames_of_a_4d_volume_are_ordered():
+    frames = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
+    np.testing.assert_array_equal(order.by("mean", Volume(frames)).apply(Volume(frames)).data, frames[::-1])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: order.by("beauty", Volume(MAPS)),
+            "unknown ordering method 'beauty': choose one of identity",
+        ),
+        (lambda: order.by("mean", Volume(MAPS), seed=1), "ordering method 'mean': .*seed"),
+        (lambda: order.Ordering(np.array([0, 0, 1]), "given"), "holds 0 to 2, each once"),
+        (lambda: order.Ordering(np.array([0.0, 1.0]), "given"), "whole numbers"),
+        (
+            lambda: order.Ordering(np.arange(3), "given").apply(Volume(MAPS)),
+            "3 slices does not fit a volume of 4",
+        ),
+    ],
+)
+def test_bad_orders(call, message):
+    with pytest.raises(order.OrderError, match=message):
+        call()

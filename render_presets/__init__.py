@@ -1,0 +1,24 @@
+"""Transfer functions, what each viewer wants of them, and pictures for those who have no viewer."""
+
+from .errors import PresetError
+from .montage import montage
+from .preview import render
+from .projection import project
+from .transfer import Fitted, TransferFunction, choose, fit, load, names
+from .viewers import VIEWERS, Viewer, write_presets
+
+__all__ = [
+    "VIEWERS",
+    "Fitted",
+    "PresetError",
+    "TransferFunction",
+    "Viewer",
+    "choose",
+    "fit",
+    "load",
+    "montage",
+    "names",
+    "project",
+    "render",
+    "write_presets",
+]

@@ -1,0 +1,181 @@
+"""For 3D Slicer: the transfer function (.vp), and a scene (.mrml) that loads the volume and shows it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+
+from converters.volume import Vector, Volume
+
+from .geometry import BACKGROUND, camera, view_direction
+from .scene import Scene, numbers
+from .transfer import Fitted
+
+_ENCODED = str.maketrans({letter: f"%{ord(letter):02X}" for letter in "% '\"<>"})
+"""What Slicer encodes in file names; it decodes nothing else, so the rest stays as it is."""
+
+_LOOK = {
+    "interpolation": "1",
+    "shade": "0",
+    "diffuse": "1",
+    "ambient": "0.2",
+    "specular": "0",
+    "specularPower": "1",
+}
+
+
+_VOLUME, _STORAGE = "vtkMRMLScalarVolumeNode1", "vtkMRMLVolumeArchetypeStorageNode1"
+_DISPLAY, _PROPERTY = "vtkMRMLScalarVolumeDisplayNode1", "vtkMRMLVolumePropertyNode1"
+_RENDERING = "vtkMRMLGPURayCastVolumeRenderingDisplayNode1"
+
+
+def files(scene: Scene) -> dict[str, str]:
+    """Return the files for a volume, as name ending -> text."""
+    rescaled = replace(scene, fitted=scene.fitted.per(step_length(scene.volume)))
+    return {".vp": volume_property(rescaled.fitted), ".mrml": mrml(rescaled)}
+
+
+def step_length(volume: Volume) -> float:
+    """Return the distance that Slicer's opacities are for: one step in index space, along our camera's view.
+
+    Slicer's images have spacing 1, as the geometry lies in a matrix of the volume rendering's actor; so VTK's
+    rays, and with them its unit distance of 1, go through voxels and not through millimetres (measured in
+    slicer-core 5.13: with anisotropic spacing, pictures agree with ParaView's only so).
+    """
+    return 1.0 / float(np.linalg.norm(np.linalg.solve(volume.affine[:3, :3], view_direction())))
+
+
+def volume_property(fitted: Fitted) -> str:
+    """Return the nine lines of a ``.vp`` file, which every version of Slicer reads.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        Its opacities for the distance that Slicer takes as unit: see `step_length`.
+    """
+    return "\n".join([*_LOOK.values(), *_functions(fitted).values()]) + "\n"
+
+
+def mrml(scene: Scene) -> str:
+    """Return a scene of its own: volume, display, volume rendering, camera, slice views.
+
+    The transfer function lies in the scene itself, in the form that all versions read. The camera looks along
+    +z of LPS with -y up, which are superior and anterior in Slicer's RAS: row 0 is on top, x goes right. The
+    slice views need no help: Slicer's axial view has that orientation.
+    """
+    lines = "".join(f" {node}\n" for node in (*_volume_nodes(scene), *_view_nodes(scene.volume)))
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<MRML version="Slicer 5.0.0 30000">\n{lines}</MRML>\n'
+
+
+def _volume_nodes(scene: Scene) -> list[str]:
+    """Return the volume, its file, and its display in slices and in depth, linked by their ids."""
+    low, high = scene.fitted.range
+    name = scene.volume.name
+    return [
+        _node(
+            "VolumeArchetypeStorage",
+            id=_STORAGE,
+            name=f"{name} file",
+            fileName=scene.file.translate(_ENCODED),
+        ),
+        _node(
+            "VolumeDisplay",
+            id=_DISPLAY,
+            name=f"{name} slices",
+            colorNodeID="vtkMRMLColorTableNodeGrey",
+            window=numbers(high - low),
+            level=numbers((low + high) / 2),
+            autoWindowLevel="0",
+            interpolate="0",
+        ),
+        _node(
+            "VolumeProperty",
+            id=_PROPERTY,
+            name=scene.fitted.name,
+            effectiveRange=numbers(low, high),
+            **_LOOK,
+            **_functions(scene.fitted),
+        ),
+        _node(
+            "GPURayCastVolumeRendering",
+            id=_RENDERING,
+            name=f"{name} volume rendering",
+            visibility="true",
+            references=f"volumeProperty:{_PROPERTY};",
+        ),
+        _node(
+            "Volume",
+            id=_VOLUME,
+            name=name,
+            references=f"storage:{_STORAGE};display:{_DISPLAY} {_RENDERING};",
+        ),
+    ]
+
+
+def _view_nodes(volume: Volume) -> list[str]:
+    """Return the 3-D view with its camera, and what makes the three slice views show the volume."""
+    eye = camera(volume)
+    background = numbers(*BACKGROUND)
+    view = _node(
+        "View",
+        id="vtkMRMLViewNode1",
+        name="View1",
+        singletonTag="1",
+        layoutName="1",
+        layoutLabel="1",
+        backgroundColor=background,
+        backgroundColor2=background,
+    )
+    aim = _node(
+        "Camera",
+        id="vtkMRMLCameraNode1",
+        name="Camera",
+        singletonTag="1",
+        position=numbers(*_ras(eye.position)),
+        focalPoint=numbers(*_ras(eye.focal_point)),
+        viewUp=numbers(*_ras(eye.view_up)),
+        viewAngle=numbers(eye.view_angle),
+    )
+    slices = [
+        _node(
+            "SliceComposite",
+            id=f"vtkMRMLSliceCompositeNode{color}",
+            name="SliceComposite",
+            singletonTag=color,
+            layoutName=color,
+            backgroundVolumeID=_VOLUME,
+        )
+        for color in ("Red", "Green", "Yellow")
+    ]
+    return [view, aim, *slices]
+
+
+def _functions(fitted: Fitted) -> dict[str, str]:
+    """Return opacity, gradient opacity (off) and colour as Slicer writes them: count, then the numbers."""
+    return {
+        "scalarOpacity": _counted(fitted.opacities),
+        "gradientOpacity": "4 0 1 255 1",
+        "colorTransfer": _counted(fitted.colors),
+    }
+
+
+def _counted(points: tuple[tuple[float, ...], ...]) -> str:
+    flat = [value for point in points for value in point]
+    return f"{len(flat)} {numbers(*flat)}"
+
+
+def _node(tag: str, **attributes: str) -> str:
+    return f"<{tag} " + " ".join(f"{key}={_quoted(value)}" for key, value in attributes.items()) + "/>"
+
+
+def _quoted(value: str) -> str:
+    """Return the value in quotes; without control characters, which XML cannot hold."""
+    return quoteattr("".join(letter for letter in value if letter.isprintable()))
+
+
+def _ras(vector: Vector) -> Vector:
+    """Turn an LPS vector into RAS; without negative zeros."""
+    x, y, z = vector
+    return 0.0 - x, 0.0 - y, z

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import sys
+import warnings
+from itertools import product
+
+import numpy as np
+import pytest
+
+from converters import CnnVisWarning, Volume
+from render_presets import PresetError, fit, load, preview, project, render
+from render_presets.drawing import STRIP
+from render_presets.geometry import BACKGROUND
+from tests.helpers import require
+from tests.render_presets.test_geometry import on_screen
+from tests.render_presets.volumes import block, ramp
+
+SIZE = (400, 300)
+
+
+def drawn(volume, preset="activation", **options):
+    """Return the pixels of a picture that VTK has drawn; skip where it cannot."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CnnVisWarning)
+        try:
+            picture = render(volume, fit(load(preset), volume), SIZE, **{"legend": False, **options})
+        except CnnVisWarning as warning:
+            require("OpenGL library" not in str(warning), "an OpenGL library for VTK")
+            raise
+    assert picture.size == SIZE
+    return np.asarray(picture, int)
+
+
+def place(volume, index):
+    """Return column and row of the pixel that shows a voxel."""
+    (x, y), *_ = on_screen(volume, [(volume.affine @ (*index, 1))[:3]], SIZE[0] / SIZE[1])
+    return (1 + x) / 2 * SIZE[0], (1 - y) / 2 * SIZE[1]
+
+
+def test_voxels_are_where_the_camera_sees_them():
+    volume = block()
+    pixels = drawn(volume)
+    # white or the red and yellow of its skin, but not the grey of the outline
+    rows, columns = np.nonzero(pixels[..., 0] > 200)
+    ends = np.array(list(product((0, 9.5), (0, 7.5), (0, 5.5))))
+    seen = np.array([place(volume, end) for end in ends])
+    # the skin lies somewhere in the last half of a voxel, which is round at corners: 8 pixels at most
+    assert len(rows) > 300
+    assert [columns.min(), rows.min()] == pytest.approx(seen.min(axis=0), abs=8)
+    assert [columns.max(), rows.max()] == pytest.approx(seen.max(axis=0), abs=8)
+    # nothing where a mirrored or upside-down picture would have it
+    for corner in ((39, 0, 0), (0, 29, 0), (39, 29, 0)):
+        column, row = (round(v) for v in place(volume, corner))
+        around = pixels[row - 8 : row + 8, column - 8 : column + 8]
+        assert around.max() < 200
+
+
+def test_front_hides_back():
+    data = np.ones((20, 30, 40), np.float32)
+    data[10:] = -1
+    volume = Volume(data)
+    column, row = (round(v) for v in place(volume, (20, 15, 0)))
+    red = drawn(volume, "signed")[row, column]
+    blue = drawn(volume.replace(data=-data), "signed")[row, column]
+    assert red[0] - red[2] > 100
+    assert blue[2] - blue[0] > 100
+
+
+def test_colours_are_those_of_the_transfer_function():
+    # full of one value that is opaque: no light, no shade
+    volume = Volume(np.full((9, 9, 9), 5.0))
+    column, row = (round(v) for v in place(volume, (4, 4, 0)))
+    assert drawn(volume)[row, column].tolist() == pytest.approx([255, 255, 255], abs=3)
+    assert drawn(volume)[2, 2].tolist() == pytest.approx([255 * part for part in BACKGROUND], abs=1)
+
+
+def test_silent_volume_is_an_empty_box():
+    pixels = drawn(block(0))
+    lines = (np.abs(pixels - pixels[0, 0]).max(axis=2) > 20).mean()
+    assert 0.003 < lines < 0.05
+
+
+@pytest.mark.parametrize("shape", [(1, 7, 5), (5, 1, 1), (1, 1, 1), (1500, 2, 3)])
+def test_flat_and_long_volumes(shape):
+    data = np.zeros(shape, np.float32)
+    data[: max(1, shape[0] // 2)] = 9
+    pixels = drawn(Volume(data))
+    assert (pixels[..., 0] > 150).sum() > 60
+
+
+def test_nan_and_infinity_are_the_ends_of_the_range():
+    data = np.array(block().data)
+    data[data == 1] = np.inf
+    data[-1, -1, -1] = np.nan
+    data[0, -1, -1] = 1e-3
+    assert (
+        np.abs(
+            drawn(Volume(data)) - drawn(Volume(np.where(np.isposinf(data), 1e-3, np.nan_to_num(data))))
+        ).max()
+        <= 2
+    )
+
+
+def test_long_axes_are_averaged():
+    volume = Volume(np.arange(5 * 2500, dtype=np.float32).reshape(2500, 1, 5), spacing=(2, 2, 0.5))
+    short = preview._shrunk(volume)
+    assert short.size == (5, 1, 834)
+    assert short.spacing == (2, 2, 1.5)
+    assert short.data[0, 0] == pytest.approx(volume.data[:3, 0].mean(axis=0))
+    assert short.data[-1, 0] == pytest.approx(volume.data[2499, 0])
+    # the middle of the first three slices
+    assert short.origin == (0, 0, 0.5)
+
+
+def test_legend_is_inside_the_size():
+    with_legend = drawn(ramp(), legend=True)
+    assert with_legend.shape == (SIZE[1], SIZE[0], 3)
+    strip = with_legend[-STRIP:]
+    red = (strip[..., 0] > 240) & (strip[..., 1] < 40) & (strip[..., 2] < 40)
+    assert red.any()
+
+
+def test_falls_back_to_a_projection_without_opengl(tmp_path, monkeypatch):
+    require(sys.platform == "linux", "the loader of Linux")
+    for name in (
+        "EGL.so",
+        "EGL.so.1",
+        "GL.so",
+        "GL.so.1",
+        "OpenGL.so.0",
+        "OSMesa.so",
+        "OSMesa.so.6",
+        "OSMesa.so.8",
+    ):
+        # the loader finds these first, and they are no libraries
+        (tmp_path / f"lib{name}").touch()
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    volume = ramp()
+    fitted = fit(load("activation"), volume)
+    with pytest.warns(CnnVisWarning, match="apt install libegl1 libgl1-mesa-dri"):
+        picture = render(volume, fitted, SIZE, legend=False)
+    assert (np.asarray(picture) == np.asarray(project(volume, fitted, SIZE))).all()
+
+
+def test_falls_back_when_vtk_fails(tmp_path, monkeypatch):
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise ImportError('No module named vtk')")
+    monkeypatch.setattr(preview.offscreen, "__file__", str(broken))
+    with pytest.warns(CnnVisWarning, match="VTK ended with code 1 ImportError: No module named vtk"):
+        render(ramp(), fit(load("activation"), ramp()), SIZE)
+
+
+def test_falls_back_when_vtk_takes_too_long(tmp_path, monkeypatch):
+    slow = tmp_path / "slow.py"
+    slow.write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(preview.offscreen, "__file__", str(slow))
+    monkeypatch.setattr(preview, "PATIENCE", 1)
+    with pytest.warns(CnnVisWarning, match="VTK was not done after 1 seconds"):
+        render(ramp(), fit(load("activation"), ramp()), SIZE)
+
+
+@pytest.mark.parametrize("size", [(100, 100), (800, 100), (5000, 600)])
+def test_bad_sizes(size):
+    with pytest.raises(PresetError, match="200 x 150 to 4096 x 4096 pixels"):
+        render(ramp(), fit(load("activation"), ramp()), size)
+
+
+def test_frames_are_refused():
+    volume = Volume(np.ones((2, 3, 4, 5)), name="film")
+    with pytest.raises(PresetError, match="film: a picture shows one volume, this one has 2 frames"):
+        render(volume, fit(load("activation"), volume))

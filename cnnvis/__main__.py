@@ -1,0 +1,5 @@
+"""``python -m cnnvis``."""
+
+from .main import main
+
+main()

@@ -1,0 +1,68 @@
+"""``cnnvis info``: what a volume file holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import file_path
+
+if TYPE_CHECKING:
+    from converters import Volume
+
+
+@click.command()
+@click.argument("file", type=file_path)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, slice labels included.")
+def command(file: Path, as_json: bool) -> None:
+    """Show a volume's size, geometry, values and history.
+
+    \b
+    Examples:
+      cnnvis info conv1.nrrd
+      cnnvis info conv1.vox --json
+    """
+    from converters import format_of, read
+
+    volume = read(file)
+    facts = {"file": file.name, "format": format_of(file).name, **summary(volume)}
+    if as_json:
+        click.echo(json.dumps({**facts, "labels": volume.labels}, indent=1, ensure_ascii=False))
+        return
+    for key, value in facts.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        click.echo(f"{key:<12}{text}")
+
+
+def summary(volume: Volume) -> dict[str, Any]:
+    """Return the JSON-able facts of a volume: sizes as x, y, z; statistics over finite values."""
+    import numpy as np
+
+    finite = volume.data[np.isfinite(volume.data)]
+    encoding = volume.encoding
+    statistics = {
+        "range": volume.range,
+        "mean": float(finite.mean(dtype=np.float64)) if finite.size else None,
+        "zeros": int(np.count_nonzero(volume.data == 0)),
+        "not finite": int(volume.data.size - finite.size),
+    }
+    frames = {} if volume.frames is None else {"frames": volume.frames}
+    stored = (
+        {}
+        if encoding is None
+        else {"stored": encoding.dtype, "slope": encoding.slope, "intercept": encoding.intercept}
+    )
+    return {
+        "name": volume.name,
+        "size": volume.size,
+        **frames,
+        "spacing": volume.spacing,
+        "origin": volume.origin,
+        "direction": volume.direction,
+        **stored,
+        **statistics,
+        **volume.facts,
+    }

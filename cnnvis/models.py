@@ -1,0 +1,76 @@
+"""The MODEL of a command line: a network, or a TOML file that describes one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from extract import Model
+    from extract.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A network, with what its description says of it.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    preprocessing : Preprocessing or None
+        None where there is no description.
+    labels : tuple of str
+        Names of its classes; empty where they are not known.
+    """
+
+    model: Model
+    preprocessing: Preprocessing | None = None
+    labels: tuple[str, ...] = ()
+
+    def configure(self, settings: Mapping[str, Any]) -> Preprocessing | None:
+        """Return the description's preprocessing with the settings that are not None changed.
+
+        ``preset`` starts anew from a preset. None where neither says anything.
+        """
+        from dataclasses import replace
+
+        from extract.preprocessing import configure
+
+        given = {name: value for name, value in settings.items() if value is not None}
+        if self.preprocessing is None or "preset" in given:
+            return configure(given) if given else None
+        return replace(self.preprocessing, **given)
+
+
+def open_model(path: Path) -> OpenedModel:
+    """Load the network that `path` is or describes."""
+    from extract import load_model
+
+    if path.suffix.lower() != ".toml":
+        return OpenedModel(load_model(path))
+    from extract.description import read_description
+
+    description = read_description(path)
+    return OpenedModel(load_model(description.model), description.preprocessing, description.labels)
+
+
+def input_shapes(model: Model, size: tuple[int, ...] | None) -> dict[str, tuple[int, ...]]:
+    """Return a full shape for each input: batches of one, `size` where height and width are left open.
+
+    Inputs with other open sizes are left out.
+    """
+    shapes = {}
+    for value in model.inputs:
+        if not value.shape:
+            continue
+        batch, *rest = value.shape
+        first = 0 if value.channels_last else 1
+        if size is not None and len(rest) == len(size) + 1:
+            for axis, given in enumerate(size, first):
+                rest[axis] = rest[axis] or given
+        if None not in rest:
+            shapes[value.name] = (batch or 1, *(n for n in rest if n is not None))
+    return shapes

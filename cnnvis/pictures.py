@@ -1,0 +1,47 @@
+"""What the picture commands share: reading a volume with its fitted transfer function, writing a PNG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from converters import Volume
+    from render_presets import Fitted
+
+
+def read_fitted(path: Path, preset: str | None) -> tuple[Volume, Fitted]:
+    """Return a file's volume and a transfer function fitted to it; None or ``auto`` chooses by the values."""
+    from converters import read
+    from render_presets import PresetError, choose, fit, load
+
+    volume = read(path)
+    try:
+        chosen = choose(volume) if preset is None or preset == "auto" else load(preset)
+        return volume, fit(chosen, volume)
+    except PresetError as error:
+        raise PresetError(f"{path}: {error}") from error
+
+
+def save_png(picture: Image, path: Path) -> Path:
+    """Write a picture, whole or not at all, and return its path.
+
+    Raises
+    ------
+    click.ClickException
+        If the name does not end in .png, or the file cannot be written.
+    """
+    from converters.staging import staging
+
+    if path.suffix.lower() != ".png":
+        raise click.ClickException(f"{path}: pictures are written as .png")
+    try:
+        with staging(path.parent) as folder:
+            picture.save(folder / path.name)
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror or error}") from error
+    return path

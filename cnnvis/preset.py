@@ -1,0 +1,40 @@
+"""``cnnvis preset``: transfer functions of a volume for viewers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import options
+
+
+@click.command()
+@click.argument("volumes", metavar="VOLUME...", nargs=-1, required=True, type=options.file_path)
+@click.option(
+    "--viewer",
+    "viewers",
+    type=options.Choices(),
+    help="paraview, slicer, cgv. Default: all that open this format.",
+)
+@click.option(
+    "--preset",
+    metavar="NAME",
+    help="activation, signed, auto or a file of your own. Default: auto, by the values.",
+)
+@options.out_folder
+def command(
+    volumes: tuple[Path, ...], viewers: tuple[str, ...] | None, preset: str | None, out: Path
+) -> None:
+    """Write what viewers need to show volumes well: transfer functions, scripts, scenes.
+
+    \b
+    Examples:
+      cnnvis preset conv1.vti --viewer paraview -o .     then: paraview --script conv1.vti.paraview.py
+      cnnvis preset conv1.nrrd --viewer slicer -o .      then open conv1.nrrd.mrml in 3D Slicer
+    """
+    from render_presets import write_presets
+
+    folder = options.made(out)
+    for volume in volumes:
+        options.print_paths(write_presets(volume, viewers, folder, None if preset == "auto" else preset))

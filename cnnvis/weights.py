@@ -1,0 +1,113 @@
+"""``cnnvis weights``: a model's own filters as volumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import options
+
+if TYPE_CHECKING:
+    from extract import Model
+
+
+@click.command()
+@options.model_argument
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    required=True,
+    metavar="L",
+    help="Layer, pattern such as 'conv*', or parameter such as conv1.bias; may be repeated.",
+)
+@options.out_folder
+@options.formats
+@options.dtype
+@options.layout
+@options.z_spacing
+@options.preset
+@options.quiet
+def command(
+    model_path: Path,
+    layers: tuple[str, ...],
+    out: Path,
+    formats: tuple[str, ...],
+    dtype: str | None,
+    layout: str,
+    z_spacing: str,
+    preset: str | None,
+    quiet: bool,
+) -> None:
+    """Export filters as volumes: a slice a kernel, labelled "output,input".
+
+    A layer stands for its weight; give LAYER.bias for others. Layout "channels" writes one volume an output
+    filter, "mosaic" one plane with a row of tiles an output filter.
+
+    \b
+    Examples:
+      cnnvis weights net.onnx --layer conv1 -o volumes --preset signed
+      cnnvis weights net.onnx --layer 'conv*' -o volumes --layout channels --format nii.gz
+    """
+    from converters.layouts import lay_out_kernels
+
+    from .export import Export, targets
+    from .models import open_model
+    from .names import file_stem
+    from .place import slice_spacing
+    from .progress import progress
+    from .provenance import model_facts, software
+
+    model = open_model(model_path).model
+    export = Export(options.made(out), targets(formats), dtype, preset)
+    source = model_facts(model)
+    for name in progress(find_parameters(model, layers), "weights", quiet):
+        layer, _, parameter = name.rpartition(".") if name in model.parameters else ("", "", name)
+        for volume in lay_out_kernels(model.value(name), layout):
+            kind = volume.facts["layout"]
+            x, y, z = volume.spacing
+            if kind["kind"] in ("stack", "channels") and volume.frames is None:
+                z = slice_spacing(volume.size, volume.spacing, z_spacing)
+            facts = {
+                "model": source,
+                "layer": layer or None,
+                "quantity": parameter,
+                "tensor": model.tensor(name),
+                **volume.facts,
+                **software(),
+            }
+            stem = file_stem(
+                parameter,
+                model=model.path.stem,
+                layer=layer or None,
+                filter=str(kind["channel"]) if "channel" in kind else None,
+            )
+            volume = volume.replace(name=parameter, spacing=(x, y, z), facts=facts)
+            options.print_paths(export.write(volume, stem))
+
+
+def find_parameters(model: Model, patterns: tuple[str, ...]) -> list[str]:
+    """Return the names of the parameters that patterns stand for: a layer's weight, or a parameter itself.
+
+    Raises
+    ------
+    ModelError
+        If a layer that is named outright has no parameters, or a pattern finds none.
+    """
+    from extract import ModelError
+
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        names = [pattern] if pattern in model.parameters else model.find([pattern])
+        own = []
+        for name in names:
+            if name in model.layers:
+                own += [f"{name}.weight"] if model.layers[name].parameters else []
+            else:
+                own.append(name)
+        if not own:
+            raise ModelError(f"{model.path}: {pattern!r} has no parameters")
+        found.update(dict.fromkeys(own))
+    return list(found)

@@ -1,0 +1,215 @@
+"""Bad input: one line that names the file and the reason, exit code 2, and nothing left behind."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from PIL import Image
+
+from converters import Volume, write
+from tests.extract.nets import model_of, save, toy
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    """A folder with one good file of each kind and many bad ones; the command runs inside it."""
+    monkeypatch.chdir(tmp_path)
+    save(toy(x=["N", 1, "H", "W"]), tmp_path)
+    save(toy(), tmp_path, "fixed.onnx")
+    grey = (7 * np.arange(35, dtype=np.uint8)).reshape(5, 7)
+    Image.fromarray(grey).save("ramp.png")
+    Path("cut.png").write_bytes(Path("ramp.png").read_bytes()[:45])
+    Path("cut.onnx").write_bytes(Path("net.onnx").read_bytes()[:100])
+    Path("text.jpg").write_text("no picture")
+    Path("void.png").touch()
+    Path("empty").mkdir()
+    Path("file").write_text("in the way")
+    np.save("flat.npy", np.zeros(3))
+    np.save("nan.npy", np.full((1, 5, 7), np.nan))
+    np.save("pickle.npy", np.array([{}], dtype=object), allow_pickle=True)
+    write(Volume(np.arange(5 * 7 * 11.0).reshape(5, 7, 11)), "good.nrrd")
+    write(Volume(np.zeros((2, 3, 4, 5))), "frames.nrrd")
+    write(Volume(np.full((2, 3, 4), np.nan)), "nan.nrrd")
+    Path("cut.nrrd").write_bytes(Path("good.nrrd").read_bytes()[:-40])
+    Path("png.nrrd").write_bytes(Path("ramp.png").read_bytes())
+    header = (
+        "NRRD0004\ntype: float\ndimension: 3\nsizes: 99999 99999 99999\nencoding: raw\nendian: little\n\n"
+    )
+    Path("huge.nrrd").write_bytes(header.encode() + bytes(64))
+    Path("lone.hd").write_text("Size 5x7x11 unsigned byte \nSpacing 1.0x1.0x1.0")
+    Path("broken.toml").write_text("model = ")
+    Path("wrong.toml").write_text('model = "net.onnx"\n[input]\nmeen = 3\n')
+    Path("preset.json").write_text("[]")
+    warp = toy()
+    warp.graph.node.append(helper.make_node("Warp", ["c"], ["w"], "warp", domain="my.lab"))
+    warp.opset_import.append(helper.make_opsetid("my.lab", 1))
+    onnx.save(warp, "warp.onnx")
+    two = {"a": [1, 1, 5, 7], "b": [1, 1, 5, 7]}
+    onnx.save(model_of([helper.make_node("Add", ["a", "b"], ["y"], "add")], two, ["y"], {}), "two.onnx")
+    deep = {"x": ["N", 1, "D", "H", "W"]}
+    onnx.save(model_of([helper.make_node("Relu", ["x"], ["y"], "relu")], deep, ["y"], {}), "deep.onnx")
+    outside = toy()
+    outside.graph.initializer[0].data_location = TensorProto.EXTERNAL
+    outside.graph.initializer[0].external_data.add(key="location", value="../secret")
+    Path("outside.onnx").write_bytes(outside.SerializeToString())
+    return tmp_path
+
+
+def act(model="net.onnx", image="ramp.png", layer="conv1", *more):
+    words = ["activations", model, "--image", image, "--layer", layer, "-o", "out", "--preprocess", "raw"]
+    return [*words, *more]
+
+
+CASES = {
+    # models
+    "no model": (act("nope.onnx"), r"nope\.onnx: no such file"),
+    "folder as model": (act("empty"), r"empty: is a folder, not a model"),
+    "picture as model": (act("ramp.png"), r"ramp\.png: not an ONNX model"),
+    "truncated model": (act("cut.onnx"), r"cut\.onnx: not an ONNX model, or damaged"),
+    "weights outside": (act("outside.onnx"), r"outside\.onnx: external weight 'conv1_w' lies outside"),
+    "broken TOML": (act("broken.toml"), r"broken\.toml: not a TOML file"),
+    "wrong TOML key": (act("wrong.toml"), r"wrong\.toml: .*unknown .*'meen'; did you mean 'mean'\?"),
+    "unknown layer": (act(layer="conv2"), r"net\.onnx: no layer or tensor 'conv2'; nearest: conv1"),
+    "pattern without match": (act(layer="pool*"), r"net\.onnx: no layer or tensor 'pool\*'"),
+    "unknown operator": (
+        act("warp.onnx", layer="warp"),
+        r"warp\.onnx: onnxruntime cannot run this: .*my\.lab:Warp",
+    ),
+    "two inputs": (
+        act("two.onnx", layer="add"),
+        r"two\.onnx: images feed one input, and a, b are left: use --feed",
+    ),
+    "feed for no input": (
+        act("net.onnx", "ramp.png", "conv1", "--feed", "q=flat.npy"),
+        r"net\.onnx: no input 'q'",
+    ),
+    "feed without name": (
+        act("net.onnx", "ramp.png", "conv1", "--feed", "q"),
+        r"--feed takes NAME=FILE\.npy",
+    ),
+    "layer without weights": (
+        ["weights", "net.onnx", "--layer", "relu1", "-o", "out"],
+        r"'relu1' has no parameters",
+    ),
+    # images
+    "no image": (act(image="nope.png"), r"nope\.png: no such file"),
+    "truncated picture": (act(image="cut.png"), r"cut\.png: "),
+    "text as picture": (act(image="text.jpg"), r"text\.jpg: "),
+    "empty picture": (act(image="void.png"), r"void\.png: "),
+    "empty folder": (act(image="empty"), r"empty: no picture"),
+    "array of a wrong rank": (act(image="flat.npy"), r"flat\.npy: an array of shape .*does not fit"),
+    "array with NaN": (act(image="nan.npy"), r"nan\.npy: .*NaN"),
+    "pickled array": (act(image="pickle.npy"), r"pickle\.npy: "),
+    "picture of a wrong size": (act("fixed.onnx", "ramp.png", "fc", "--size", "5x7"), r"5.*7.*3.*3"),
+    "picture for a 3-D network": (act("deep.onnx", layer="relu"), r"ramp\.png: .*\.npy"),
+    "unknown preprocessing": (
+        [
+            "activations",
+            "net.onnx",
+            "--image",
+            "ramp.png",
+            "--layer",
+            "conv1",
+            "-o",
+            "out",
+            "--preprocess",
+            "torc",
+        ],
+        r"unknown preprocessing preset 'torc'; did you mean 'torch'\?",
+    ),
+    "bad mean": (act("net.onnx", "ramp.png", "conv1", "--mean", "a,b"), r"'a,b' is not a list of numbers"),
+    "bad size": (
+        act("net.onnx", "ramp.png", "conv1", "--size", "0x7"),
+        r"'0x7' is not a size such as 224x224",
+    ),
+    # output
+    "unknown format": (
+        act("net.onnx", "ramp.png", "conv1", "--format", "stl"),
+        r"unknown format 'stl'; known are",
+    ),
+    "headers on nrrd": (
+        act("net.onnx", "ramp.png", "conv1", "--format", "nrrd+mhd"),
+        r"only vox takes further headers",
+    ),
+    "unknown preset": (act("net.onnx", "ramp.png", "conv1", "--preset", "glow"), r"glow: no such preset"),
+    "unknown order": (
+        act("net.onnx", "ramp.png", "conv1", "--order", "beauty"),
+        r"unknown ordering method 'beauty'",
+    ),
+    "order of a mosaic": (
+        act("net.onnx", "ramp.png", "conv1", "--order", "mean", "--layout", "mosaic"),
+        r"--order sorts the slices of layout stack",
+    ),
+    "bad spacing": (
+        act("net.onnx", "ramp.png", "conv1", "--z-spacing", "0"),
+        r"--z-spacing takes same, fit or",
+    ),
+    "file as folder": (
+        ["weights", "net.onnx", "--layer", "conv1", "-o", "file"],
+        r"file: cannot make this folder",
+    ),
+    # volumes
+    "no volume": (["info", "nope.nrrd"], r"nope\.nrrd: no such file"),
+    "unknown volume format": (["info", "ramp.png"], r"ramp\.png: unknown volume format; known are"),
+    "truncated volume": (["info", "cut.nrrd"], r"cut\.nrrd: "),
+    "picture as volume": (["info", "png.nrrd"], r"png\.nrrd: "),
+    "huge header": (["info", "huge.nrrd"], r"huge\.nrrd: .*99999"),
+    "header without data": (["info", "lone.hd"], r"lone\.(hd|vox): .*"),
+    "NaN as bytes": (
+        ["convert", "nan.nrrd", "out.vox"],
+        r"out\.vox: 24 of 24 values are NaN or infinite: uint8 cannot",
+    ),
+    "frames as CGV": (
+        ["convert", "frames.nrrd", "out.vox"],
+        r"out\.vox: CGV holds one volume a file, .* 2 frames",
+    ),
+    "no target folder": (["convert", "good.nrrd", "gone/out.nrrd"], r"gone/out\.nrrd: "),
+    "unknown target": (["convert", "good.nrrd", "out.xyz"], r"out\.xyz: unknown volume format"),
+    "preset for a viewer that cannot": (
+        ["preset", "good.nrrd", "--viewer", "cgv", "-o", "out"],
+        r"good\.nrrd: .*cgv",
+    ),
+    "unknown viewer": (["preset", "good.nrrd", "--viewer", "gimp", "-o", "out"], r"gimp"),
+    "own preset that is none": (
+        ["preset", "good.nrrd", "--preset", "preset.json", "-o", "out"],
+        r"preset\.json: ",
+    ),
+    "all values NaN": (["render", "nan.nrrd", "-o", "out.png"], r"nan\.nrrd: .*finite"),
+    "picture that is no png": (
+        ["render", "good.nrrd", "-o", "out.gif"],
+        r"out\.gif: pictures are written as \.png",
+    ),
+    "bad picture size": (
+        ["render", "good.nrrd", "-o", "out.png", "--size", "big"],
+        r"--size takes WIDTHxHEIGHT",
+    ),
+    "one montage for two": (
+        ["montage", "good.nrrd", "nan.nrrd", "-o", "out.png"],
+        r"one picture for 2 volumes",
+    ),
+    "archive of nothing": (["archive", "empty", "out.zip"], r"empty: "),
+    "archive into itself": (["archive", ".", "./bag"], r"bag: "),
+    "verify no bag": (["verify", "empty"], r"empty: "),
+    # calls
+    "no command": (["frobnicate"], r"No such command 'frobnicate'"),
+    "no option": (["info", "--loud", "good.nrrd"], r"No such option"),
+    "missing option": (["activations", "net.onnx"], r"Missing option"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input(cnnvis, bench, case):
+    words, message = CASES[case]
+    before = {path: path.stat().st_mtime_ns for path in bench.rglob("*") if path.is_file()}
+    result = cnnvis(*words)
+    assert result.code == 2, result
+    errors = [line for line in result.err.splitlines() if not line.startswith("cnnvis: note:")]
+    assert len(errors) == 1, result.err
+    assert re.match("cnnvis: error: .*" + message, errors[0]), errors[0]
+    after = {path: path.stat().st_mtime_ns for path in bench.rglob("*") if path.is_file()}
+    assert after == before

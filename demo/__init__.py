@@ -1,0 +1,1 @@
+"""The demonstration: fetches trained weights and a picture, and makes an ONNX model of them."""

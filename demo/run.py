@@ -1,0 +1,73 @@
+"""The demo: a trained network, a cat, and volumes for every viewer. ``python -m demo.run FOLDER``."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+DESCRIPTION = Path(__file__).parent / "efficientnet-lite0.toml"
+PICTURE = Path(__file__).parent / "model" / "chelsea.png"
+NETWORK = "efficientnet-lite0"
+
+LAYERS = ("stem.conv.relu6", "blocks.2.expand.relu6", "blocks.5.project", "head.conv.relu6")
+FORMATS = "nrrd,nii,nii.gz,vox+mhd+nhdr,mha,vti,vtk,hdf,vtkhdf"
+SHOWN = "blocks.2.expand.relu6"
+
+
+def run(*words: str | Path) -> list[str]:
+    """Run a `cnnvis` command as a user would, and return the paths that it wrote."""
+    shown = ["cnnvis", *(w.name if isinstance(w, Path) and w.is_absolute() else str(w) for w in words)]
+    print("$", " ".join(shown), flush=True)
+    command = [sys.executable, "-m", "cnnvis", *map(str, words)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+
+
+def predicted(folder: Path) -> str:
+    """Return the class that the network gives the picture, with its probability."""
+    from converters import read
+    from extract.description import read_description
+
+    volume = read(folder / f"model-{NETWORK}_img-chelsea_layer-probabilities_act.nrrd")
+    labels = read_description(DESCRIPTION).labels
+    probabilities = volume.data.ravel()[: len(labels)]
+    best = int(probabilities.argmax())
+    return f"{labels[best]} (class {best}, probability {probabilities[best]:.2f})"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo; return the exit code of the first command that fails, else 0."""
+    parser = argparse.ArgumentParser(prog="demo", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the files go")
+    out = parser.parse_args(arguments).folder
+    volume = f"model-{NETWORK}_img-chelsea_layer-{SHOWN}_act"
+    source = [DESCRIPTION, "--image", PICTURE, "-o", out]
+    try:
+        for layer in LAYERS:
+            source += ["--layer", layer]
+        written = run("activations", *source, "--format", FORMATS, "--preset", "auto")
+        run("activations", DESCRIPTION, "--image", PICTURE, "-o", out, "--layer", "probabilities")
+        run("weights", DESCRIPTION, "--layer", "stem.conv", "-o", out, "--preset", "signed")
+        run("montage", out / f"{volume}.nrrd", "-o", out / "montage.png")
+        run("render", out / f"{volume}.nrrd", "-o", out / "preview.png")
+    except subprocess.CalledProcessError as error:
+        return error.returncode
+    print(f"""
+The network sees: {predicted(out)}
+
+{len(written)} files are in {out}. A look without a viewer: montage.png and preview.png. In a viewer:
+
+  ParaView    paraview --script {out}/{volume}.vti.paraview.py
+  3D Slicer   open {out}/{volume}.nrrd.mrml
+  CGV         drop {out}/{volume}.vox on the viewer;
+              its transfer function is {volume}.vox.cgv.xml
+  all others  {volume}.nii.gz, .nrrd, .mha, .vti, .vtk, .hdf
+
+The picture that the layers overlay is model-{NETWORK}_img-chelsea_input, in every format.
+Next: cnnvis layers demo/{DESCRIPTION.name}, and `make help`.""")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""Reads files in ParaView, and says what it found there. Runs in pvbatch."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import jobs
+import numpy as np
+from paraview import servermanager, simple
+from vtkmodules.util.numpy_support import vtk_to_numpy
+
+
+def open_volume(path):
+    """Open a file as File > Open does; return geometry and all arrays, shape (array, z, y, x)."""
+    source = simple.OpenDataFile(path)
+    source.UpdatePipeline()
+    image = servermanager.Fetch(source)
+    matrix = image.GetDirectionMatrix()
+    data = image.GetPointData()
+    arrays = [data.GetArray(number) for number in range(data.GetNumberOfArrays())]
+    answer = {
+        "reader": source.GetXMLName(),
+        "size": image.GetDimensions(),
+        "extent": image.GetExtent(),
+        "spacing": image.GetSpacing(),
+        "origin": image.GetOrigin(),
+        "direction": [matrix.GetElement(row, column) for row in range(3) for column in range(3)],
+        "names": [array.GetName() for array in arrays],
+        "active": data.GetScalars() and data.GetScalars().GetName(),
+        "components": [array.GetNumberOfComponents() for array in arrays],
+        "values": np.stack([_values(array, image.GetDimensions()) for array in arrays]),
+    }
+    simple.Delete(source)
+    return answer
+
+
+def _values(array, size):
+    return vtk_to_numpy(array).reshape(*size[::-1], -1)[..., 0]
+
+
+def show(path):
+    """Show a file as a volume; return what ParaView itself chose for it."""
+    source = simple.OpenDataFile(path)
+    display = simple.Show(source, simple.GetActiveViewOrCreate("RenderView"))
+    display.SetRepresentationType("Volume")
+    answer = {"unit distance": display.ScalarOpacityUnitDistance}
+    simple.Delete(source)
+    return answer
+
+
+def apply_preset(path, name):
+    """Import a preset file and apply it to colours and opacities, at the values that it names."""
+    imported = simple.ImportPresets(path)
+    colors = simple.GetColorTransferFunction("values")
+    opacities = simple.GetOpacityTransferFunction("values")
+    # in ParaView 5.11 these are True for unknown names too
+    colors.ApplyPreset(name, False)
+    opacities.ApplyPreset(name, False)
+    return {
+        "imported": bool(imported),
+        "colors": list(colors.RGBPoints),
+        "space": colors.ColorSpace.GetData(),
+        "opacities": list(opacities.Points),
+    }
+
+
+jobs.run({"open": open_volume, "show": show, "preset": apply_preset})

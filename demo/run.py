@@ -58,7 +58,7 @@ The network sees: {predicted(out)}
 
 {len(written)} files are in {out}. A look without a viewer: montage.png and preview.png. In a viewer:
 
-  ParaView    paraview --script {out}/{volume}.vti.paraview.py
+  ParaView    cd {out}; paraview --script={volume}.vti.paraview.py
   3D Slicer   open {out}/{volume}.nrrd.mrml
   CGV         drop {out}/{volume}.vox on the viewer;
               its transfer function is {volume}.vox.cgv.xml

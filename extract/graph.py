@@ -107,7 +107,7 @@ def cut(proto: onnx.ModelProto, outputs: Iterable[str]) -> onnx.ModelProto:
             nodes.append(node)
             needed.update(reads(node))
     weights = initializer_names(graph)
-    result = onnx.ModelProto(ir_version=proto.ir_version, functions=proto.functions)
+    result = onnx.ModelProto(ir_version=proto.ir_version)
     result.opset_import.extend(proto.opset_import)
     result.graph.name = graph.name or "graph"
     result.graph.node.extend(reversed(nodes))

@@ -37,7 +37,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     Returns
     -------
     onnx.ModelProto
-        With float32 where the file has float16 or bfloat16.
+        With float32 where the file has float16 or bfloat16, and local functions replaced by their nodes.
 
     Raises
     ------
@@ -46,6 +46,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         are missing, too short, or lie outside the model's folder.
     """
     import onnx
+    import onnx.inliner
     from google.protobuf.message import DecodeError
 
     if not path.is_file():
@@ -59,6 +60,8 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     _check_opset(path, proto)
     for tensor in _tensors(proto):
         _check_tensor(path, tensor)
+    if proto.functions:
+        proto = onnx.inliner.inline_local_functions(proto)
     widen(proto)
     return proto
 
@@ -100,9 +103,6 @@ def widen(proto: onnx.ModelProto) -> None:
             nodes = list(graph.node)
             del graph.node[:]
             graph.node.extend([*casts, *nodes])
-    for function in proto.functions:
-        for node in function.node:
-            _widen_attributes(node, halves)
 
 
 def _tensor_types(kind: onnx.TypeProto) -> Iterator[Any]:

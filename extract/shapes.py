@@ -61,7 +61,7 @@ def infer(proto: onnx.ModelProto, inputs: Mapping[str, tuple[int, ...]]) -> dict
 def _skeleton(proto: onnx.ModelProto) -> onnx.ModelProto:
     import onnx
 
-    result = onnx.ModelProto(ir_version=proto.ir_version, functions=proto.functions)
+    result = onnx.ModelProto(ir_version=proto.ir_version)
     result.opset_import.extend(proto.opset_import)
     graph, source = result.graph, proto.graph
     graph.name = source.name or "graph"

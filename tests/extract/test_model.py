@@ -8,6 +8,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 import onnx
+import onnx.parser
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -221,6 +222,21 @@ def test_subgraphs_keep_what_they_capture(tmp_path):
     model = load_model(save(proto, tmp_path))
     np.testing.assert_array_equal(activations(model, np.array([1, -2, 3.0]), ["if"])["if"], [11, 10, 13])
     np.testing.assert_array_equal(activations(model, np.array([1, -2, -3.0]), ["if"])["if"], [10, 0, 0])
+
+
+def test_nodes_of_local_functions_are_layers(tmp_path):
+    proto = onnx.parser.parse_model("""
+        <ir_version: 8, opset_import: ["" : 17, "lab" : 1]>
+        net (float[3] x) => (float[3] y) { [one] a = lab.Block (x)  [two] y = lab.Block (a) }
+        <domain: "lab", opset_import: ["" : 17]>
+        Block (t) => (u) { [relu] r = Relu (t)  [minus] u = Neg (r) }
+    """)
+    model = load_model(save(proto, tmp_path))
+    assert [layer.operator for layer in model.layers.values()] == ["Relu", "Neg", "Relu", "Neg"]
+    assert len(model.layers) == 4
+    np.testing.assert_array_equal(
+        activations(model, np.array([1, -2, 3.0]), ["tensor:a"])["tensor:a"], [-1, 0, -3]
+    )
 
 
 def test_constants_made_by_nodes_are_parameters(tmp_path):

@@ -101,6 +101,12 @@ WINDOWS: dict[str, tuple[str, dict[str, object], str, str]] = {
         "-1 29 1",
     ),
     "Slice of channels": ("y = Slice (x, b, e, a)", {"b": [1], "e": [2], "a": [1]}, "1 0 1", "1 0 1"),
+    "Slice of channels and rows": (
+        "y = Slice (x, b, e, a)",
+        {"b": [1, 4], "e": [2, 9], "a": [1, 2]},
+        "1 4 1",
+        "1 0 1",
+    ),
     "DepthToSpace": (
         "c = Conv (x, w)  y = DepthToSpace <blocksize=2> (c)",
         {"w": (8, 3, 1, 1)},
@@ -135,6 +141,11 @@ AXES: dict[str, tuple[str, dict[str, object], str]] = {
     "ArgMin": ("y = ArgMin <axis=-1> (x)", {}, "--p-"),
     "TopK": ("v, y = TopK <axis=2> (x, k)", {"k": [4]}, "---q"),
     "GlobalAveragePool": ("y = GlobalAveragePool (x)", {}, "----"),
+    "pooling beside the rows": (
+        "t = Transpose <perm=[0,2,1,3]> (x)  y = MaxPool <kernel_shape=[1,1]> (t)",
+        {},
+        "-p-q",
+    ),
     "GlobalMaxPool": ("y = GlobalMaxPool (x)", {}, "----"),
     "Gather of a channel": ("y = Gather <axis=1> (x, i)", {"i": 2}, "-pq"),
     "Gather of a row": ("y = Gather <axis=2> (x, i)", {"i": 2}, "--q"),

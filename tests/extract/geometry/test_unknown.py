@@ -99,6 +99,18 @@ def test_an_unknown_operator_on_what_has_no_place_loses_nothing() -> None:
     assert along(place_in(model)) == ["-", "-", "1 0 1", "1 0 1"]
 
 
+@pytest.mark.parametrize("end", ["Add (x, g)", "Add (g, x)", "Concat <axis=1> (x, g, x)"])
+def test_an_unknown_place_stays_unknown_beside_a_known_one(end: str) -> None:
+    model = network(f"g = my.Odd (x)  y = {end}")
+    place = places(model, {"x": (1, 3, 20, 30), "g": (1, 3, 20, 30)})["y"]
+    assert place == Place((None,) * 4, "Odd 'g': no rule for this operator")
+
+
+def test_a_slice_of_channels_may_start_anywhere() -> None:
+    model = network("y = Slice (x, n, n, one)", "float[1,3,20,30] x, int64[1] n", one=[1])
+    assert along(place_in(model)) == ["-", "-", "1 0 1", "1 0 1"]
+
+
 def test_two_inputs_do_not_share_a_grid() -> None:
     place = place_in(network("y = Sub (a, b)", "float[1,3,5,7] a, float[1,3,5,7] b"))
     assert set(place.axes) == {None}

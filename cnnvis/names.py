@@ -32,7 +32,7 @@ def file_stem(quantity: str, **entities: str | None) -> str:
 
 
 def encode(value: str) -> str:
-    """Return `value` percent-encoded, never starting with a dot; line breaks are blanks, as BagIt bars them."""
+    """Return `value` percent-encoded, without a leading dot; line breaks become blanks: BagIt bars them."""
     value = value.replace("\r", " ").replace("\n", " ")
     text = "".join(c if c in _PLAIN else "".join(f"%{byte:02X}" for byte in c.encode()) for c in value)
     return "%2E" + text[1:] if text.startswith(".") else text

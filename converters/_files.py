@@ -37,6 +37,31 @@ def check_compressed(declared: int, compressed: int) -> None:
         )
 
 
+def inflate(decompressor: Any, packed: bytes, limit: int) -> bytes:
+    """Return decompressed data, never more than `limit` bytes.
+
+    Parameters
+    ----------
+    decompressor
+        A fresh decompressor of `zlib`, `bz2` or `lzma`.
+    packed : bytes
+        All of the compressed data.
+    limit : int
+        How many bytes there may be.
+
+    Raises
+    ------
+    VolumeError
+        If there are more, or the compressed data are cut.
+    """
+    data: bytes = decompressor.decompress(packed, limit + 1)
+    if len(data) > limit:
+        raise VolumeError("its compressed data hold more than the header declares")
+    if not decompressor.eof:
+        raise VolumeError("its compressed data end too early")
+    return data
+
+
 def beside(path: Path, name: str) -> Path:
     """Return the data file that a header names.
 

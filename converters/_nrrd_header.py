@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import isfinite
 from urllib.parse import quote
 
@@ -12,6 +13,11 @@ from .volume import Volume
 
 # up to this width VTK's reader takes the first axis for the components of a vector
 VTK_MAX_COMPONENTS = 9
+# what makes Teem and ITK look for several data files instead of the one that is named
+PATTERN = re.compile(r"%(?=\d*d)|LIST")
+
+# Slicer decodes no more than the blank and % < > " '
+_KEPT_BY_SLICER = "!#$&()*+,-./:;=?@[\\]^_`{|}~"
 
 _TYPES = {"float32": "float", "int16": "int16", "uint16": "uint16", "uint8": "uint8"}
 
@@ -40,7 +46,7 @@ def header(volume: Volume, encoding: Encoding, data_file: str | None = None) -> 
         *(_sequence(volume.labels) if volume.frames is not None else []),
         "cnnvis:=" + escape(sidecar.embed(volume, encoding)),
     ]
-    return ("\n".join(lines) + "\n\n").encode("ascii")
+    return ("\n".join(lines) + "\n\n").encode("utf-8", "surrogateescape")
 
 
 def escape(text: str) -> str:
@@ -91,7 +97,7 @@ def _sequence(labels: tuple[str, ...]) -> list[str]:
     return [
         "DataNodeClassName:=vtkMRMLScalarVolumeNode",
         f"axis 3 index type:={'numeric' if all(map(_is_number, labels)) else 'text'}",
-        f"axis 3 index values:={' '.join(quote(label, safe='') for label in labels)}",
+        f"axis 3 index values:={' '.join(quote(label, safe=_KEPT_BY_SLICER) for label in labels)}",
     ]
 
 

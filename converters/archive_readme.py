@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-import numpy as np
-
 from . import sidecar
 from .encoding import Encoding
 from .errors import CnnVisWarning, VolumeError
@@ -224,7 +222,7 @@ def readme(folder: Path, software: Mapping[str, str]) -> str:
     """
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     present = frozenset(names)
-    described = (name for name in names if sidecar.path_of(Path(name)).as_posix() in present)
+    described = (name for name in names if f"{name}.json" in present)
     volumes = [volume for name in described if (volume := _volume(folder / name, name))]
     sections = [
         _START,
@@ -267,7 +265,7 @@ def _row(name: str, document: Mapping[str, Any]) -> tuple[str, ...]:
         _line(" x ".join(map(str, document["geometry"]["size"])) + (f", {frames} frames" if frames else "")),
         _line(encoding.dtype),
         _scale(encoding),
-        _range(document.get("range"), encoding),
+        _range(document.get("range")),
         name,
     )
 
@@ -294,15 +292,11 @@ def _scale(encoding: Encoding) -> str:
     return f"{encoding.slope!r} * stored + {encoding.intercept!r}"
 
 
-def _range(known: Any, encoding: Encoding) -> str:
-    if known:
-        low, high = known
-        return f"{low:g} to {high:g}"
-    if np.dtype(encoding.dtype).kind not in "iu":
+def _range(known: Any) -> str:
+    if not known:
         return "-"
-    limits = np.iinfo(encoding.dtype)
-    low, high = (encoding.slope * bound + encoding.intercept for bound in (limits.min, limits.max))
-    return f"within {low:g} to {high:g}"
+    low, high = known
+    return f"{low:g} to {high:g}"
 
 
 def _shared_facts(facts: list[dict[str, Any]]) -> str:

@@ -140,9 +140,17 @@ def _data(file: Path, header: _Header) -> NDArray[Any]:
 
 
 def _document(path: Path, size: tuple[int, ...]) -> dict[str, Any] | None:
-    """Return the side-car, unless it is of a volume of another size."""
-    document = sidecar.load(path)
-    if document and tuple(document["geometry"]["size"]) != size:
+    """Return the side-car of either file, unless it is of a volume of another size."""
+    files = dict.fromkeys((path, _with_suffix(path, ".vox"), _with_suffix(path, ".hd")))
+    found = [(sidecar.path_of(file), document) for file in files if (document := sidecar.load(file))]
+    if not found:
+        return None
+    # the files of one volume may be written under either name: the last side-car is the one of these data
+    beside, document = max(found, key=lambda pair: pair[0].stat().st_mtime_ns)
+    if any(other != document for _, other in found):
+        names = " and ".join(sorted(file.name for file, _ in found))
+        warn(f"{path}: {names} differ: read with the newer, {beside.name}", CnnVisWarning, stacklevel=2)
+    if tuple(document["geometry"]["size"]) != size:
         other = "x".join(map(str, document["geometry"]["size"]))
         warn(f"{path}: left out its side-car, which is of a {other} volume", CnnVisWarning, stacklevel=2)
         return None

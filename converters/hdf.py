@@ -10,9 +10,8 @@ from warnings import warn
 import numpy as np
 
 from . import sidecar
-from ._arrays import array_names, choose
+from ._arrays import assemble, named
 from ._files import check_compressed, guarded
-from ._geometry import split
 from .encoding import Encoding
 from .errors import CnnVisWarning, VolumeError
 from .registry import Format, register
@@ -49,8 +48,7 @@ def write(volume: Volume, path: Path, encoding: Encoding) -> None:
             CnnVisWarning,
             stacklevel=2,
         )
-    stored = encoding.encode(volume.data)
-    names = array_names(volume.name, None if volume.frames is None else volume.labels)
+    arrays = named(volume, encoding.encode(volume.data))
     with h5py.File(path, "w") as file:
         group = file.create_group("VTKHDF")
         group.attrs["Version"] = np.array([1, 0], dtype="<i8")
@@ -60,9 +58,9 @@ def write(volume: Volume, path: Path, encoding: Encoding) -> None:
         group.attrs["Spacing"] = np.array(volume.spacing, dtype="<f8")
         group.attrs["Direction"] = np.array(volume.direction, dtype="<f8")
         points = group.create_group("PointData")
-        points.attrs["Scalars"] = np.bytes_(names[0].encode("utf-8"))
-        for name, frame in zip(names, stored[np.newaxis] if volume.frames is None else stored, strict=True):
-            little = frame.astype(frame.dtype.newbyteorder("<"), copy=False)
+        points.attrs["Scalars"] = np.bytes_(next(iter(arrays)).encode("utf-8"))
+        for name, stored in arrays.items():
+            little = stored.astype(stored.dtype.newbyteorder("<"), copy=False)
             points.create_dataset(name, data=little.reshape(_stored_shape(volume.size)), track_times=False)
         text = sidecar.embed(volume, encoding)
         file.create_dataset(_DOCUMENT, data=text, dtype=h5py.string_dtype("ascii"), track_times=False)
@@ -85,24 +83,20 @@ def read(path: Path) -> Volume:
 
     with guarded("VTKHDF"), h5py.File(path, "r") as file:
         root = _root(file)
-        document = _document(file)
         bounds = [int(bound) for bound in root.attrs["WholeExtent"]]
         size = tuple(high - low + 1 for low, high in zip(bounds[::2], bounds[1::2], strict=True))
         points = _member(root, "PointData")
         arrays = _arrays(points, size)
-        names = choose(tuple(arrays), _text(points.attrs.get("Scalars")), document)
-        values = [_values(arrays[name], size) for name in names]
-        framed = document is not None and document["geometry"].get("frames")
         columns = np.reshape(root.attrs.get("Direction", IDENTITY), (3, 3)) * root.attrs["Spacing"]
-        spacing, direction = split(columns)
+        # the origin belongs to index 0, where the extent need not begin
         x, y, z = (columns @ bounds[::2] + root.attrs["Origin"]).tolist()
-        return sidecar.restore(
-            np.stack(values) if framed else values[0],
-            document,
-            spacing=spacing,
+        return assemble(
+            tuple(arrays),
+            lambda name: _values(arrays[name], size),
+            active=_text(points.attrs.get("Scalars")),
+            document=_document(file),
+            columns=columns,
             origin=(x, y, z),
-            direction=direction,
-            name=names[0],
         )
 
 

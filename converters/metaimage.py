@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import sidecar
-from ._files import beside, check_compressed, check_size, guarded, raw
+from ._files import beside, check_compressed, check_size, guarded, inflate, raw
 from ._geometry import number, split
 from .encoding import Encoding
 from .errors import VolumeError
@@ -19,19 +21,23 @@ from .registry import Format, register
 from .volume import Volume
 
 _TYPES = {"float32": "MET_FLOAT", "int16": "MET_SHORT", "uint16": "MET_USHORT", "uint8": "MET_UCHAR"}
-_ITEM_SIZE = {
-    "MET_SHORT": 2,
-    "MET_USHORT": 2,
-    "MET_INT": 4,
-    "MET_UINT": 4,
-    "MET_LONG": 4,
-    "MET_ULONG": 4,
-    "MET_FLOAT": 4,
-    "MET_LONG_LONG": 8,
-    "MET_ULONG_LONG": 8,
-    "MET_DOUBLE": 8,
+_DTYPES = {
+    "MET_CHAR": "i1",
+    "MET_UCHAR": "u1",
+    "MET_SHORT": "i2",
+    "MET_USHORT": "u2",
+    "MET_INT": "i4",
+    "MET_UINT": "u4",
+    "MET_LONG": "i4",
+    "MET_ULONG": "u4",
+    "MET_LONG_LONG": "i8",
+    "MET_ULONG_LONG": "u8",
+    "MET_FLOAT": "f4",
+    "MET_DOUBLE": "f8",
 }
 _DOCUMENT = "CnnVis"
+# what makes MetaIO look for several files instead of the one that is named
+PATTERN = re.compile("%|LIST")
 # MetaIO keeps a value in 32768 bytes and loses its place in the header at a longer one
 _LONGEST_VALUE = 8000
 _LONGEST_HEADER = 2**24
@@ -55,8 +61,11 @@ def write(volume: Volume, path: Path, encoding: Encoding) -> None:
 
 
 def write_detached(volume: Volume, path: Path, encoding: Encoding) -> None:
-    """Write a volume as a header and the data file ``STEM.raw``; parameters are those of `write`."""
-    data = path.with_suffix(".raw")
+    """Write a volume as a header and the data file ``STEM.raw``; parameters are those of `write`.
+
+    For MetaIO a name with a percent sign is a pattern of several files: the data file has ``=`` in its place.
+    """
+    data = path.with_name(PATTERN.sub("=", path.with_suffix(".raw").name))
     path.write_bytes(header(volume, encoding, data.name))
     data.write_bytes(raw(encoding.encode(volume.data)))
 
@@ -90,11 +99,14 @@ def header(volume: Volume, encoding: Encoding, data_file: str) -> bytes:
         "ElementType": _TYPES[encoding.dtype],
         "ElementDataFile": data_file,
     }
-    return "".join(f"{key} = {value}\n" for key, value in fields.items()).encode("utf-8")
+    return "".join(f"{key} = {value}\n" for key, value in fields.items()).encode("utf-8", "surrogateescape")
 
 
 def read(path: Path) -> Volume:
     """Read a MetaImage of one scalar volume or picture.
+
+    Read here and not by ITK, which ends the process at file names that are no UTF-8 and tells of damaged files
+    on stderr.
 
     Parameters
     ----------
@@ -107,18 +119,14 @@ def read(path: Path) -> Volume:
         If the file is damaged, has other than 2 or 3 axes, holds vectors or colours, or names a data file
         outside its folder or several of them.
     """
-    import SimpleITK
-
     with guarded("MetaImage"):
         fields, start = _fields(path)
-        _check(path, fields, start)
-        image = SimpleITK.ReadImage(str(path), imageIO="MetaImageIO")
-        stored = SimpleITK.GetArrayFromImage(image)
+        size = _size(fields)
         document = _document(fields)
-        spacing, direction = split(_columns(image))
-        x, y, z = (*image.GetOrigin(), 0.0)[:3]
+        spacing, direction = split(_columns(fields, len(size)))
+        x, y, z = (*_vector(fields, ("Offset", "Position", "Origin"), [0.0] * len(size)), 0.0)[:3]
         return sidecar.restore(
-            stored.reshape((1, *stored.shape)[-3:]),
+            _data(path, start, fields, math.prod(size)).reshape((1, *size[::-1])[-3:]),
             document,
             spacing=spacing,
             origin=(x, y, z),
@@ -155,7 +163,7 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
     with path.open("rb") as file:
         while "ElementDataFile" not in fields:
             line = file.readline(_LONGEST_HEADER)
-            key, sign, value = line.decode("utf-8", "replace").partition("=")
+            key, sign, value = line.decode("utf-8", "surrogateescape").partition("=")
             if not sign or file.tell() > _LONGEST_HEADER:
                 break
             fields[key.strip()] = value.strip()
@@ -165,37 +173,64 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
         return fields, file.tell()
 
 
-def _check(path: Path, fields: Mapping[str, str], start: int) -> None:
-    """Check the sizes before ITK allocates them, and that the data lie where they may."""
+def _size(fields: Mapping[str, str]) -> tuple[int, ...]:
     size = tuple(map(int, fields["DimSize"].split()))
     if len(size) != int(fields["NDims"]) or len(size) not in (2, 3) or min(size) < 1:
         raise VolumeError(
             f"its header has NDims {fields['NDims']} and DimSize {fields['DimSize']}: 2 or 3 can be read"
         )
     components = int(fields.get("ElementNumberOfChannels", 1))
-    if components != 1 or fields["ElementType"].endswith("_ARRAY"):
+    if components != 1:
         raise VolumeError(f"it holds {components} numbers a voxel: vectors and colours are no scalar volume")
-    name = fields["ElementDataFile"]
-    if name.split()[:1] == ["LIST"] or "%" in name:
+    return size
+
+
+def _data(path: Path, start: int, fields: Mapping[str, str], count: int) -> NDArray[Any]:
+    """Return the numbers of the file itself or of the one it names."""
+    name, kind = fields["ElementDataFile"], fields["ElementType"]
+    if PATTERN.search(name):
         raise VolumeError("its data lie in several files: only one can be read")
-    available = path.stat().st_size - start if name.upper() == "LOCAL" else beside(path, name).stat().st_size
-    declared = math.prod(size) * (
-        _ITEM_SIZE.get(fields["ElementType"], 1) if _true(fields, "BinaryData", "True") else 1
-    )
-    (check_compressed if _true(fields, "CompressedData", "False") else check_size)(declared, available)
+    if kind not in _DTYPES:
+        raise VolumeError(f"its header has the ElementType {kind!r}; known are {', '.join(_DTYPES)}")
+    big = _true(fields, "BinaryDataByteOrderMSB") or _true(fields, "ElementByteOrderMSB")
+    dtype = np.dtype((">" if big else "<") + _DTYPES[kind])
+    file = path if name.upper() == "LOCAL" else beside(path, name)
+    skip = int(fields.get("HeaderSize", 0))
+    start = (start if file == path else 0) + max(skip, 0)
+    if _true(fields, "CompressedData"):
+        packed = file.read_bytes()[start:]
+        check_compressed(count * dtype.itemsize, len(packed))
+        return np.frombuffer(inflate(zlib.decompressobj(), packed, count * dtype.itemsize), dtype)
+    if not _true(fields, "BinaryData", "True"):
+        return np.array(file.read_bytes()[start:].split()[:count], dtype=str).astype(dtype)
+    available = file.stat().st_size
+    # MetaIO: the data end with the file
+    start = available - count * dtype.itemsize if skip == -1 else start
+    check_size(count * dtype.itemsize, available - max(start, 0))
+    return np.fromfile(file, dtype, count, offset=start)
 
 
-def _true(fields: Mapping[str, str], key: str, default: str) -> bool:
+def _true(fields: Mapping[str, str], key: str, default: str = "False") -> bool:
     return fields.get(key, default)[:1].upper() in ("T", "1")
 
 
-def _columns(image: Any) -> NDArray[np.float64]:
+def _columns(fields: Mapping[str, str], dimension: int) -> NDArray[np.float64]:
     """Return the steps along x, y and z as columns; a picture lies in the plane of x and y."""
-    dimension = image.GetDimension()
+    identity = np.eye(dimension).ravel().tolist()
+    axes = _vector(fields, ("TransformMatrix", "Rotation", "Orientation"), identity)
+    spacing = _vector(fields, ("ElementSpacing",), [1.0] * dimension)
     columns = np.eye(3)
-    directions = np.reshape(image.GetDirection(), (dimension, dimension))
-    columns[:dimension, :dimension] = directions * image.GetSpacing()
+    columns[:dimension, :dimension] = np.reshape(axes, (dimension, dimension)).T * spacing
     return columns
+
+
+def _vector(fields: Mapping[str, str], keys: tuple[str, ...], default: list[float]) -> list[float]:
+    """Return the numbers of the first of several keys of one meaning."""
+    text = next((fields[key] for key in keys if key in fields), None)
+    numbers = default if text is None else [float(word) for word in text.split()]
+    if len(numbers) != len(default):
+        raise VolumeError(f"its header has {len(numbers)} numbers for {keys[0]}, {len(default)} are needed")
+    return numbers
 
 
 register(Format("MetaImage", (".mha",), read, write))

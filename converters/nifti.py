@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import logging
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +89,7 @@ def read(path: Path) -> Volume:
     """
     import nibabel
 
-    # nibabel tells of damaged headers in its log before it raises
-    with guarded("NIfTI"), nibabel.imageglobals.LoggingOutputSuppressor():
+    with guarded("NIfTI"), _quiet_log():
         image = nibabel.load(path, mmap=False)
         _check(path, image)
         text = _comment(image.header)
@@ -103,6 +105,21 @@ def read(path: Path) -> Volume:
             direction=direction,
             scale=(float(image.dataobj.slope), float(image.dataobj.inter)),
         )
+
+
+@contextlib.contextmanager
+def _quiet_log() -> Iterator[None]:
+    """Keep nibabel from telling of faults in headers on stderr, before or instead of raising them."""
+    from nibabel.imageglobals import logger
+
+    def nothing(record: logging.LogRecord) -> bool:
+        return False
+
+    logger.addFilter(nothing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(nothing)
 
 
 def _check(path: Path, image: Any) -> None:

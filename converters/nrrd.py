@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import sidecar
-from ._files import beside, check_compressed, guarded, raw
+from ._files import beside, check_compressed, guarded, inflate, raw
 from ._geometry import split
+from ._nrrd_header import PATTERN
 from ._nrrd_header import header as nrrd_header
 from .encoding import Encoding
 from .errors import VolumeError
@@ -43,6 +44,7 @@ _DECOMPRESSORS: dict[str, Callable[[], Any]] = {
 }
 _PER_AXIS = ("kinds", "centerings", "space directions", "spacings", "axis mins", "axis maxs")
 _BIGGEST_ITEM = 8
+_LONGEST_LINE = 2**24
 
 
 def write(volume: Volume, path: Path, encoding: Encoding) -> None:
@@ -71,7 +73,7 @@ def write_detached(volume: Volume, path: Path, encoding: Encoding) -> None:
     The data file is called ``STEM.nhdr.raw``: a MetaImage of the same stem keeps its own ``STEM.raw``.
     Parameters are those of `write`.
     """
-    data = path.with_name(path.name + ".raw")
+    data = path.with_name(PATTERN.sub("=", path.name + ".raw"))
     path.write_bytes(nrrd_header(volume, encoding, data.name))
     data.write_bytes(raw(encoding.encode(volume.data)))
 
@@ -92,7 +94,7 @@ def read(path: Path) -> Volume:
     import nrrd
 
     with guarded("NRRD"), path.open("rb") as file:
-        header = nrrd.read_header(file)
+        header = nrrd.read_header(_header_lines(file))
         axes = _Axes.of(header)
         stored = axes.arrange(_data(header, file, path))
         columns, origin = _geometry(header, axes)
@@ -100,6 +102,14 @@ def read(path: Path) -> Volume:
         text = header.get("cnnvis")
         document = None if text is None else sidecar.parse(_unescape(text))
         return sidecar.restore(stored, document, spacing=spacing, origin=origin, direction=direction)
+
+
+def _header_lines(file: BinaryIO) -> list[str]:
+    """Return the lines of the header; pynrrd would drop all letters beyond ASCII, even in file names."""
+    lines = []
+    while (line := file.readline(_LONGEST_LINE).decode("utf-8", "surrogateescape")).strip():
+        lines.append(line)
+    return lines
 
 
 @dataclass(frozen=True)
@@ -190,13 +200,8 @@ def _inflate(header: Header, compressed: bytes) -> BinaryIO:
     count = math.prod(map(int, header["sizes"]))
     check_compressed(count, len(compressed))
     skip = max(0, header.get("byte skip", header.get("byteskip", 0)))
-    limit = _BIGGEST_ITEM * count + skip + 1
-    decompressor = _DECOMPRESSORS[header["encoding"]]()
-    data = decompressor.decompress(compressed, limit)
-    if not decompressor.eof:
-        fault = "are more than declared" if len(data) == limit else "end too early"
-        raise VolumeError(f"its {header['encoding']} data {fault}")
-    return io.BytesIO(data)
+    limit = _BIGGEST_ITEM * count + skip
+    return io.BytesIO(inflate(_DECOMPRESSORS[header["encoding"]](), compressed, limit))
 
 
 def _geometry(header: Header, axes: _Axes) -> tuple[NDArray[np.float64], Vector]:

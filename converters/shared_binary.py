@@ -9,7 +9,10 @@ from .encoding import Encoding
 from .errors import VolumeError
 from .volume import Volume
 
-_HEADERS = {"mhd": metaimage.header, "nhdr": _nrrd_header.header}
+_HEADERS = {
+    "mhd": (metaimage.header, metaimage.PATTERN),
+    "nhdr": (_nrrd_header.header, _nrrd_header.PATTERN),
+}
 
 
 def write_headers(volume: Volume, path: Path, encoding: Encoding, headers: tuple[str, ...]) -> None:
@@ -29,11 +32,16 @@ def write_headers(volume: Volume, path: Path, encoding: Encoding, headers: tuple
     Raises
     ------
     VolumeError
-        If a header is unknown, or the file is not a ``.vox`` file.
+        If a header is unknown or cannot name the file, or the file is not a ``.vox`` file.
     """
     if path.suffix.lower() != ".vox":
         raise VolumeError("further headers need a .vox file, whose binary they share")
     for kind in headers:
         if kind not in _HEADERS:
             raise VolumeError(f"unknown header {kind!r}: choose of {', '.join(_HEADERS)}")
-        path.with_suffix(f".{kind}").write_bytes(_HEADERS[kind](volume, encoding, path.name))
+        header, pattern = _HEADERS[kind]
+        if pattern.search(path.name):
+            raise VolumeError(
+                f"a header .{kind} takes this name for that of several files: use one without % and LIST"
+            )
+        path.with_suffix(f".{kind}").write_bytes(header(volume, encoding, path.name))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .encoding import Encoding
+from .encoding import DTYPES, Encoding
 from .errors import VolumeError
 from .volume import Vector, Volume
 
@@ -17,12 +17,8 @@ SCHEMA = 1
 
 
 def path_of(path: Path) -> Path:
-    """Return the side-car's path: ``conv1.nrrd`` has ``conv1.nrrd.json``.
-
-    The two files of a CGV volume, ``conv1.vox`` and ``conv1.hd``, share ``conv1.vox.json``.
-    """
-    data = path.with_suffix(".vox") if path.suffix == ".hd" else path
-    return data.with_name(data.name + ".json")
+    """Return the side-car's path: ``conv1.nrrd`` has ``conv1.nrrd.json``."""
+    return path.with_name(path.name + ".json")
 
 
 def write(volume: Volume, path: Path, encoding: Encoding) -> None:
@@ -52,7 +48,7 @@ def parse(text: str) -> dict[str, Any]:
         scale = np.array([encoding.slope, encoding.intercept], dtype=np.float64)
         sound = isinstance(document["name"], str) and isinstance(document["facts"], dict)
         sound = sound and isinstance(document["labels"], list) and len(document["geometry"]["size"]) == 3
-        sound = sound and bool(np.isfinite(scale).all()) and scale[0] != 0
+        sound = sound and bool(np.isfinite(scale).all()) and scale[0] != 0 and encoding.dtype in DTYPES
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise VolumeError(f"not a CNN-VIS side-car ({error})") from error
     if not (known and sound):

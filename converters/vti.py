@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
-from . import _vti_header
-from ._files import guarded
-from ._vtk_image import run_reader, run_writer, to_image, to_volume
+import numpy as np
+
+from . import _vti_file, sidecar
+from ._arrays import assemble, named
+from ._files import check_compressed, guarded
 from .encoding import Encoding
+from .errors import VolumeError
 from .registry import Format, register
-from .volume import Volume
+from .volume import IDENTITY, Volume
+
+_DOCUMENT = "cnnvis"
 
 
 def write(volume: Volume, path: Path, encoding: Encoding) -> None:
@@ -25,6 +32,11 @@ def write(volume: Volume, path: Path, encoding: Encoding) -> None:
         Where to write.
     encoding : Encoding
         How to store the values.
+
+    Raises
+    ------
+    VolumeError
+        If VTK cannot write the file.
     """
     from vtkmodules.vtkIOXML import vtkXMLImageDataWriter
 
@@ -34,11 +46,15 @@ def write(volume: Volume, path: Path, encoding: Encoding) -> None:
     writer.EncodeAppendedDataOff()
     writer.SetCompressorTypeToNone()
     writer.SetByteOrderToLittleEndian()
-    run_writer(writer, path, to_image(volume, encoding))
+    writer.SetInputData(_image(volume, encoding))
+    # VTK takes no str with the surrogates of file names that are no UTF-8
+    writer.SetFileName(os.fsencode(path))
+    if not writer.Write():
+        raise VolumeError("VTK could not write it; is the disk full?")
 
 
 def read(path: Path) -> Volume:
-    """Read the scalar point data of a file; of several arrays, the active one.
+    """Read the scalar point data of a file of one piece; of several arrays, the active one.
 
     Parameters
     ----------
@@ -50,11 +66,52 @@ def read(path: Path) -> Volume:
     VolumeError
         If the file is damaged or has no scalar point data.
     """
-    from vtkmodules.vtkIOXML import vtkXMLImageDataReader
-
     with guarded("VTK image data (.vti)"):
-        _vti_header.check(path)
-        return to_volume(run_reader(vtkXMLImageDataReader(), path))
+        file = _vti_file.parse(path)
+        bounds = [int(bound) for bound in file.image["WholeExtent"].split()]
+        x, y, z = (high - low + 1 for low, high in zip(bounds[::2], bounds[1::2], strict=True))
+        check_compressed(x * y * z, path.stat().st_size)
+        document = file.text(_DOCUMENT)
+        direction = _numbers(file.image.get("Direction"), IDENTITY).reshape(3, 3)
+        columns = direction * _numbers(file.image.get("Spacing"), (1, 1, 1))
+        # the origin belongs to index 0, where the extent need not begin
+        first = columns @ bounds[::2] + _numbers(file.image.get("Origin"), (0, 0, 0))
+        return assemble(
+            file.scalars,
+            lambda name: file.array(name, (z, y, x)),
+            active=file.points.get("Scalars"),
+            document=None if document is None else sidecar.parse(document),
+            columns=columns,
+            origin=(float(first[0]), float(first[1]), float(first[2])),
+        )
+
+
+def _image(volume: Volume, encoding: Encoding) -> Any:
+    """Return a vtkImageData with the volume's arrays, and the side-car document as field data."""
+    from vtkmodules.util.numpy_support import numpy_to_vtk
+    from vtkmodules.vtkCommonCore import vtkStringArray
+    from vtkmodules.vtkCommonDataModel import vtkImageData
+
+    image = vtkImageData()
+    image.SetDimensions(volume.size)
+    image.SetSpacing(volume.spacing)
+    image.SetOrigin(volume.origin)
+    image.SetDirectionMatrix(volume.direction)
+    arrays = named(volume, encoding.encode(volume.data))
+    for name, values in arrays.items():
+        array = numpy_to_vtk(values.reshape(-1))
+        array.SetName(name)
+        image.GetPointData().AddArray(array)
+    image.GetPointData().SetActiveScalars(next(iter(arrays)))
+    document = vtkStringArray()
+    document.SetName(_DOCUMENT)
+    document.InsertNextValue(sidecar.embed(volume, encoding))
+    image.GetFieldData().AddArray(document)
+    return image
+
+
+def _numbers(text: str | None, default: tuple[float, ...]) -> np.ndarray:
+    return np.array(default if text is None else [float(number) for number in text.split()], dtype=np.float64)
 
 
 register(Format("VTK XML image data", (".vti",), read, write, frames=True))

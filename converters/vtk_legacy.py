@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from urllib.parse import quote
@@ -10,20 +9,19 @@ from warnings import warn
 
 import numpy as np
 
-from . import sidecar
-from ._arrays import array_names
-from ._files import check_size, guarded
+from . import _legacy_vtk_file, sidecar
+from ._arrays import assemble, named
+from ._files import guarded
 from ._geometry import number
-from ._vtk_image import DOCUMENT, run_reader, to_volume
 from .encoding import Encoding
-from .errors import CnnVisWarning, VolumeError
+from .errors import CnnVisWarning
 from .registry import Format, register
 from .volume import IDENTITY, Volume
 
 _TYPES = {"float32": "float", "int16": "short", "uint16": "unsigned_short", "uint8": "unsigned_char"}
 # ITK looks for these words anywhere in a line
 _ITK_KEYWORDS = re.compile("(?=vector|scalars|tensors|spacing|aspect_ratio|origin).", re.IGNORECASE)
-_HEAD = 2**24
+_DOCUMENT = "cnnvis"
 
 
 def write(volume: Volume, path: Path, encoding: Encoding) -> None:
@@ -48,18 +46,13 @@ def write(volume: Volume, path: Path, encoding: Encoding) -> None:
     """
     if volume.direction != IDENTITY:
         warn(f"{path.name}: legacy VTK files have no direction: it is left out", CnnVisWarning, stacklevel=2)
-    stored = encoding.encode(volume.data)
-    big = stored.astype(stored.dtype.newbyteorder(">"), copy=False)
-    names = array_names(volume.name, None if volume.frames is None else volume.labels)
+    arrays = named(volume, encoding.encode(volume.data))
     with path.open("wb") as file:
         file.write(_header(volume, sidecar.embed(volume, encoding)))
-        for name, frame in zip(names, big[np.newaxis] if volume.frames is None else big, strict=True):
-            file.write(
-                f"SCALARS {_array_name(name)} {_TYPES[encoding.dtype]} 1\nLOOKUP_TABLE default\n".encode(
-                    "ascii"
-                )
-            )
-            file.write(np.ascontiguousarray(frame).data)
+        for name, stored in arrays.items():
+            file.write(f"SCALARS {_array_name(name)} {_TYPES[encoding.dtype]} 1\n".encode("ascii"))
+            file.write(b"LOOKUP_TABLE default\n")
+            file.write(np.ascontiguousarray(stored.astype(stored.dtype.newbyteorder(">"), copy=False)).data)
             file.write(b"\n")
 
 
@@ -76,13 +69,17 @@ def read(path: Path) -> Volume:
     VolumeError
         If the file is damaged, holds another kind of data set, or has no scalar point data.
     """
-    from vtkmodules.vtkIOLegacy import vtkStructuredPointsReader
-
     with guarded("legacy VTK"):
-        _check(path)
-        reader = vtkStructuredPointsReader()
-        reader.ReadAllScalarsOn()
-        return to_volume(run_reader(reader, path))
+        file = _legacy_vtk_file.parse(path)
+        document = file.texts.get(_DOCUMENT)
+        return assemble(
+            tuple(file.arrays),
+            file.arrays.__getitem__,
+            active=file.active,
+            document=None if document is None else sidecar.parse(document),
+            columns=np.diag(file.spacing),
+            origin=file.origin,
+        )
 
 
 def _header(volume: Volume, document: str) -> bytes:
@@ -94,7 +91,7 @@ def _header(volume: Volume, document: str) -> bytes:
             f"DIMENSIONS {' '.join(map(str, volume.size))}\n".encode("ascii"),
             f"SPACING {' '.join(map(number, volume.spacing))}\n".encode("ascii"),
             f"ORIGIN {' '.join(map(number, volume.origin))}\n".encode("ascii"),
-            f"FIELD FieldData 1\n{DOCUMENT} 1 1 string\n".encode("ascii"),
+            f"FIELD FieldData 1\n{_DOCUMENT} 1 1 string\n".encode("ascii"),
             _length(len(text)),
             text,
             f"\nPOINT_DATA {count}\n".encode("ascii"),
@@ -114,21 +111,6 @@ def _array_name(name: str) -> str:
     """Return the name as VTK decodes it, without blanks and without words that ITK would take for its own."""
     readable = quote(name, safe="!#$&'()*+,-./:;<=>?@[]^_`{|}~")
     return _ITK_KEYWORDS.sub(lambda match: f"%{ord(match[0]):02X}", readable)
-
-
-def _check(path: Path) -> None:
-    """Check the kind of data and their size: VTK would allocate as much as is declared."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
-    if not head.startswith(b"# vtk DataFile"):
-        raise VolumeError("it is no legacy VTK file: the first line must be `# vtk DataFile Version ...`")
-    kind = re.search(rb"^\s*DATASET\s+(\w+)", head, re.MULTILINE | re.IGNORECASE)
-    if kind is None or kind[1].upper() != b"STRUCTURED_POINTS":
-        raise VolumeError(
-            f"it holds {kind[1].decode('ascii') if kind else 'no data set'}, not STRUCTURED_POINTS"
-        )
-    for size in re.findall(rb"^\s*DIMENSIONS\s+(\d+)\s+(\d+)\s+(\d+)", head, re.MULTILINE | re.IGNORECASE):
-        check_size(math.prod(map(int, size)), path.stat().st_size)
 
 
 register(Format("legacy VTK", (".vtk",), read, write, frames=True))

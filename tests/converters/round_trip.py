@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -69,10 +70,11 @@ def written(folder: Path, volume: Volume, extension: str, dtype: str | None = No
 
 def write_read(folder: Path, volume: Volume, extension: str, dtype: str | None = None) -> Volume:
     """Write a volume, check that it was left as it is, and read it back."""
-    before, fields = volume.data.copy(), {**vars(volume)}
+    data, before = volume.data, dataclasses.replace(volume, data=volume.data.copy())
     path = written(folder, volume, extension, dtype)
-    np.testing.assert_array_equal(volume.data, before)
-    assert vars(volume) == fields
+    assert volume.data is data
+    for field in dataclasses.fields(volume):
+        np.testing.assert_equal(getattr(volume, field.name), getattr(before, field.name))
     return read(path)
 
 

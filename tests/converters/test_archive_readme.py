@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from converters import sidecar
 from converters.archive import archive, verify
 from converters.archive_readme import readme
 from converters.errors import CnnVisWarning
@@ -39,19 +40,19 @@ def test_the_table_says_what_the_side_cars_say(tmp_path: Path) -> None:
     # conv2 holds -100.5, -99.5, ... 3.5
     scale = float(np.float32(104 / 255))
     assert table(text) == [
-        ["conv1/7x7", "act", "cat.jpg", "5 x 7 x 11", "float32", "stored", "-", CONV1],
+        ["conv1/7x7", "act", "cat.jpg", "5 x 7 x 11", "float32", "stored", "-100.5 to 283.5", CONV1],
         [
             *("conv2", "act", "cat.jpg", "5 x 7 x 3", "uint8"),
-            *(f"{scale} * stored + -100.5", "within -100.5 to 3.5", CONV2),
+            *(f"{scale} * stored + -100.5", "-100.5 to 3.5", CONV2),
         ],
     ]
 
 
-def test_the_table_takes_range_and_frames_where_they_are_known(tmp_path: Path) -> None:
+def test_the_table_takes_frames_where_there_are_some_and_no_range_where_there_is_none(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "v")
-    change(folder / f"{CONV1}.json", range=[-100.5, 283.5], geometry={"frames": 4})
+    change(folder / f"{CONV1}.json", range=None, geometry={"frames": 4})
     row = table(readme(folder, SOFTWARE))[0]
-    assert (row[3], row[6]) == ("5 x 7 x 11, 4 frames", "-100.5 to 283.5")
+    assert (row[3], row[6]) == ("5 x 7 x 11, 4 frames", "-")
 
 
 def test_the_table_falls_back_to_the_file_name(tmp_path: Path) -> None:
@@ -252,7 +253,7 @@ def test_the_recipes_work(tmp_path: Path, extension: str, dtype: str) -> None:
 
     stored_type, numbers = RECIPES[extension](path)
 
-    document = json.loads(path.with_name(path.name + ".json").read_text())
+    document = json.loads(sidecar.path_of(path).read_text())
     slope, intercept = document["encoding"]["slope"], document["encoding"]["intercept"]
     assert stored_type == dtype == document["encoding"]["dtype"]
     stored = np.frombuffer(numbers, np.dtype(dtype).newbyteorder("<"), 5 * 7 * 11)

@@ -98,11 +98,11 @@ TABLE: dict[str, tuple[Files, str]] = {
     ),
     "nrrd: a gzip bomb": (
         {"a.nrrd": _nrrd(encoding="gzip", data=gzip.compress(bytes(10**7)))},
-        "its gzip data are more than declared",
+        "its compressed data hold more than the header declares",
     ),
     "nrrd: gzip cut": (
         {"a.nrrd": _nrrd(encoding="gzip", data=gzip.compress(bytes(60), mtime=0)[:-9])},
-        "its gzip data end too early",
+        "its compressed data end too early",
     ),
     "nrrd: no gzip at all": ({"a.nrrd": _nrrd(encoding="gzip", data=PNG)}, "incorrect header check"),
     "nrrd: colours": (
@@ -220,17 +220,18 @@ TABLE: dict[str, tuple[Files, str]] = {
         {"a.vti": _vti("0 29999 0 29999 0 29999")},
         "the header declares 27000000000000 bytes of data, too many for",
     ),
-    "vti: billions of texts": (
-        {"a.vti": _vti(array='NumberOfTuples="99999999999"').replace(b"UInt8", b"String")},
-        "the header declares 99999999999 bytes of data, the file holds",
-    ),
+    "vti: texts": ({"a.vti": _vti().replace(b"UInt8", b"String")}, "it has no array of one number a point"),
     "vti: a piece is missing": (
         {"a.vti": _vti("0 4 0 3 0 2", piece="0 4 0 3 0 1")},
-        "its pieces have 40 points, its whole extent 60",
+        "its piece does not fill its whole extent",
+    ),
+    "vti: two pieces": (
+        {"a.vti": _vti().replace(b"</Piece>", b'</Piece><Piece Extent="0 4 0 3 0 2"></Piece>')},
+        "it has 2 elements Piece, one is read",
     ),
     "vti: an array is short": (
         {"a.vti": _vti(size=59)},
-        "an array has 59 bytes of data, its header declares 60",
+        "array 'a' has 59 bytes of data, its header declares 60",
     ),
     "vti: an array is longer than the file": (
         {"a.vti": _vti(size=10**12)},
@@ -242,8 +243,24 @@ TABLE: dict[str, tuple[Files, str]] = {
         {"a.vtk": _vtk(BILLIONS, 27 * 10**12)},
         "the header declares 27000000000000 bytes of data, the file holds",
     ),
-    "vtk: too little data": ({"a.vtk": _vtk(size=30)}, r"VTK cannot read it \(Error reading binary data!\)"),
-    "vtk: counts differ": ({"a.vtk": _vtk(count=59)}, "VTK cannot read it"),
+    "vtk: too little data": (
+        {"a.vtk": _vtk(size=30)},
+        "the header declares 60 bytes of data, the file holds 30",
+    ),
+    "vtk: too few numbers": (
+        {"a.vtk": _vtk(size=0).replace(b"BINARY", b"ASCII") + b"1 2 3"},
+        "it declares 60 numbers and has 3",
+    ),
+    "vtk: counts differ": ({"a.vtk": _vtk(count=59)}, r"it has 59 points, its dimensions are \(5, 4, 3\)"),
+    "vtk: no array": ({"a.vtk": _vtk().partition(b"SCALARS")[0]}, "it has no array of one number a point"),
+    "vtk: unknown keyword": (
+        {"a.vtk": _vtk().replace(b"SCALARS", b"SCALES")},
+        "it has the unknown keyword 'SCALES'",
+    ),
+    "vtk: spacing of zero": (
+        {"a.vtk": _vtk().replace(b"SPACING 1", b"SPACING 0")},
+        "must be finite and not zero",
+    ),
     "hdf: no HDF5": ({"a.hdf": PNG}, r"not a readable VTKHDF file \(.*signature not found"),
 }
 
@@ -365,7 +382,7 @@ def test_a_changed_byte_is_read_or_refused_in_one_line(tmp_path: Path, extension
     path = written(tmp_path, plain((3, 4, 5)), extension)
     content = path.read_bytes()
     generator = np.random.default_rng(0)
-    refused = 0
+    messages = []
     for place in generator.integers(0, min(len(content), 600), 60):
         damaged = bytearray(content)
         damaged[place] = generator.integers(256)
@@ -375,6 +392,7 @@ def test_a_changed_byte_is_read_or_refused_in_one_line(tmp_path: Path, extension
             try:
                 read(path)
             except VolumeError as error:
-                assert "\n" not in str(error)
-                refused += 1
-    assert extension == ".vox" or refused
+                messages.append(str(error))
+    assert not [message for message in messages if "\n" in message]
+    # any byte is a good voxel
+    assert extension == ".vox" or messages

@@ -70,11 +70,21 @@ def test_the_side_car_restores_what_the_header_cannot_hold(tmp_path: Path) -> No
     assert (bare.origin, bare.name, bare.data.max()) == ((0, 0, 0), "values", 255)
 
 
-def test_both_files_share_one_side_car(tmp_path: Path) -> None:
-    write(plain((3, 4, 5)), tmp_path / "a.vox")
-    volume = plain((7, 5, 11))
-    written = write(volume, tmp_path / "a.hd")
-    assert [path.name for path in written] == ["a.hd", "a.vox", "a.vox.json"]
+def test_of_two_side_cars_the_newer_is_taken(tmp_path: Path) -> None:
+    write(sample((7, 5, 11)).replace(data=np.zeros((7, 5, 11))), tmp_path / "a.vox")
+    volume = sample((7, 5, 11))
+    write(volume, tmp_path / "a.hd", "float32")
+    for extension in (".vox", ".hd"):
+        with pytest.warns(
+            CnnVisWarning, match=r"a\.hd\.json and a\.vox\.json differ: read with the newer, a\.hd\.json"
+        ):
+            np.testing.assert_array_equal(read(tmp_path / f"a{extension}").data, volume.data)
+
+
+def test_equal_side_cars_do_not_matter(tmp_path: Path) -> None:
+    volume = sample((7, 5, 11))
+    for extension in (".vox", ".hd"):
+        write(volume, tmp_path / f"a{extension}")
     assert read(tmp_path / "a.vox").labels == volume.labels
 
 

@@ -74,6 +74,54 @@ def test_its_own_value_scale_is_applied(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(path).data, DATA * 0.5 - 3)
 
 
+@pytest.mark.parametrize(
+    "kind", ["CHAR", "UCHAR", "SHORT", "USHORT", "INT", "UINT", "LONG", "ULONG", "FLOAT", "DOUBLE"]
+)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "",
+        "TransformMatrix = 0 1 0 0 0 1 1 0 0\nOffset = 4 5 6\nElementSpacing = 2 3 4\n",
+        "Rotation = 0 1 0 0 0 1 1 0 0\nPosition = 4 5 6\n",
+        "Orientation = 0 1 0 0 0 1 1 0 0\nOrigin = 4 5 6\n",
+        "ElementByteOrderMSB = True\n",
+        "HeaderSize = -1\n",
+        "HeaderSize = 0\nAnatomicalOrientation = RAI\nElementSize = 7 8 9\n",
+        "BinaryData = False\n",
+        "CompressedData = True\n",
+    ],
+    ids=lambda fields: fields.partition("=")[0],
+)
+def test_headers_are_understood_as_in_itk(tmp_path: Path, fields: str, kind: str) -> None:
+    import SimpleITK
+
+    types = {"CHAR": "i1", "SHORT": "i2", "INT": "i4", "LONG": "i4", "FLOAT": "f4", "DOUBLE": "f8"}
+    dtype = types.get(kind) or types[kind.removeprefix("U")].replace("i", "u")
+    data = (DATA % 100).astype((">" if "MSB" in fields else "<") + dtype)
+    content = data.tobytes()
+    if "BinaryData = False" in fields:
+        content = " ".join(map(str, data.ravel().tolist())).encode()
+    if "CompressedData" in fields:
+        content = zlib.compress(content)
+        fields += f"CompressedDataSize = {len(content)}\n"
+    head = "ObjectType = Image\nNDims = 3\nDimSize = 11 5 7\n"
+    # ITK takes ascii data and data at the end of a file from a file of their own only
+    (tmp_path / "data.bin").write_bytes(content)
+    tail = f"ElementType = MET_{kind}\nElementDataFile = data.bin\n"
+    path = _file(
+        tmp_path,
+        head + ("" if "BinaryData" in fields else "BinaryData = True\n") + fields + tail,
+        b"",
+        "a.mhd",
+    )
+    volume = read(path)
+    np.testing.assert_array_equal(volume.data, data)
+    image = SimpleITK.ReadImage(str(path))
+    np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(image), volume.data)
+    assert (image.GetSpacing(), image.GetOrigin()) == (volume.spacing, volume.origin)
+    np.testing.assert_array_equal(image.GetDirection(), volume.direction)
+
+
 def test_picture_becomes_one_slice(tmp_path: Path) -> None:
     head = "ObjectType = Image\nNDims = 2\nDimSize = 11 5\nElementSpacing = 2 3\nOffset = 4 5\n"
     path = _file(tmp_path, f"{head}ElementType = MET_SHORT\nElementDataFile = LOCAL\n", DATA[0].tobytes())

@@ -112,15 +112,15 @@ def volume(shape: str, directed: bool = True) -> Volume:
     """Return a volume whose voxels all differ, in no order; integer types need a scale for it."""
     size = SHAPES[shape]
     count = int(np.prod(size))
-    values = np.random.default_rng(count).permutation(count).reshape(size)
+    values = 0.0371 * np.random.default_rng(count).permutation(count).reshape(size)
     direction = ROTATION if directed else (1, 0, 0, 0, 1, 0, 0, 0, 1)
-    return Volume(0.0371 * values - 0.4 * 0.0371 * count, SPACING, ORIGIN, direction, "activation")
+    return Volume((values - 0.4 * values.max()).astype(np.float32), SPACING, ORIGIN, direction, "activation")
 
 
 @cache
 def sequence() -> Volume:
     """Return three frames of 5 x 7 x 11, each with a name."""
-    values = np.random.default_rng(3).normal(size=(3, 5, 7, 11))
+    values = np.random.default_rng(3).normal(size=(3, 5, 7, 11)).astype(np.float32)
     return Volume(values, SPACING, ORIGIN, name="gradient", labels=("persian", "pembroke", "chihuahua"))
 
 
@@ -131,7 +131,7 @@ def golden() -> Volume:
 
 
 def write_case(case: Case, folder: Path) -> Written:
-    """Write the file of a case, in a folder of its own: Slicer stacks flat files whose names differ by a number."""
+    """Write the file of a case, in its own folder: Slicer stacks flat files that a number tells apart."""
     own = folder / str(case)
     own.mkdir()
     return write_volume(volume(case.shape, FORMS[case.form].directed), case.form, own / "volume", case.dtype)
@@ -139,11 +139,11 @@ def write_case(case: Case, folder: Path) -> Written:
 
 def write_volume(source: Volume, form: str, stem: Path, dtype: str | None = None) -> Written:
     """Write any volume in a format of `FORMS`."""
-    extension = FORMS[form].written
-    path = stem.with_name(stem.name + extension)
-    write(source, path, dtype, FORMS[form].headers)
-    recorded: dict[str, Any] = json.loads(path.with_name(path.name + ".json").read_text(encoding="utf-8"))["encoding"]
-    return Written(stem.with_name(stem.name + FORMS[form].opened), source, recorded["slope"], recorded["intercept"])
+    path = stem.with_name(stem.name + FORMS[form].written)
+    *_, sidecar = write(source, path, dtype, FORMS[form].headers)
+    scale = json.loads(sidecar.read_text(encoding="utf-8"))["encoding"]
+    opened = stem.with_name(stem.name + FORMS[form].opened)
+    return Written(opened, source, scale["slope"], scale["intercept"])
 
 
 def assert_stored(written: Written, stored: NDArray[Any], dtype: str) -> None:

@@ -1,50 +1,65 @@
-"""Drives ParaView: its pvbatch, under a virtual display."""
+"""Drives ParaView: its pvbatch, on a virtual display."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.helpers import require
 
 from . import processes
-from .processes import Answer, Job
-
-COMMAND = ("xvfb-run", "-a", "pvbatch")
+from .processes import PATIENCE, Answer, Job
 
 
 def drive(jobs: Mapping[str, Job], folder: Path) -> dict[str, Answer]:
     """Run jobs of ``drivers/paraview_values.py`` in one pvbatch; skips the test where there is none."""
-    _require()
-    return processes.drive(COMMAND, "paraview_values.py", jobs, folder, _environment(folder))
+    with _environment(folder) as environment:
+        return processes.drive(["pvbatch"], "paraview_values.py", jobs, folder, environment)
 
 
-def screenshot(script: Path, folder: Path, size: tuple[int, int], *options: str) -> Path:
+def screenshot(script: Path, folder: Path, size: tuple[int, int]) -> Path:
     """Run one of our scripts in pvbatch; return the picture that it drew, in `folder`."""
-    _require()
     picture = folder / (script.name + ".png")
-    width, height = size
-    done = processes.run(
-        [*COMMAND, str(script), "--screenshot", str(picture), "--size", f"{width}x{height}", *options],
-        folder,
-        _environment(folder),
-    )
+    command = ["pvbatch", str(script), "--screenshot", str(picture), "--size", "{}x{}".format(*size)]
+    with _environment(folder) as environment:
+        done = processes.run(command, folder, environment)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert picture.is_file(), done.stdout + done.stderr
+    assert done.stderr == ""
     return picture
 
 
-def _require() -> None:
-    for program in ("pvbatch", "xvfb-run", "timeout"):
+@contextlib.contextmanager
+def _environment(folder: Path) -> Iterator[dict[str, str]]:
+    """Yield an environment with a display, and a home of its own: ParaView keeps imported presets there."""
+    for program in ("pvbatch", "Xvfb", "timeout"):
         require(shutil.which(program), program)
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    """Return an environment with a home of its own: ParaView keeps imported presets there."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
-    # PYTHONPATH and the like name packages of our Python, not of ParaView's
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "XDG_", "VIRTUAL_ENV"))}
-    return kept | {"HOME": str(home)}
+    # these name packages and settings of our Python, not of ParaView's
+    foreign = ("PYTHON", "VIRTUAL_ENV", "XDG_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
+    with _display() as display:
+        yield kept | {"HOME": str(home), "DISPLAY": display}
+
+
+@contextlib.contextmanager
+def _display() -> Iterator[str]:
+    """Yield the name of a new display.
+
+    Xvfb itself finds a free number here; xvfb-run looks for one before, and two of them may find the same.
+    """
+    command = ["timeout", str(2 * PATIENCE), "Xvfb", "-displayfd", "1", "-screen", "0", "1280x1024x24"]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            number = server.stdout.readline().strip()
+            assert number, "Xvfb did not start"
+            yield f":{number}"
+        finally:
+            server.terminate()

@@ -39,7 +39,9 @@ class Answer:
         return self.facts[key]
 
 
-def run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def run(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
     """Run a command without a terminal, in `folder`; it is ended after `PATIENCE` seconds."""
     # `timeout` ends the children too, xvfb-run's server among them
     return subprocess.run(
@@ -89,7 +91,7 @@ def drive(
     end = {"error": f"its process ended with {done.returncode} at {last}; {before}"}
     facts += [end] * (len(jobs) - len(facts))
     said += [""] * (len(jobs) - len(said))
-    return {name: Answer(*answer) for name, *answer in zip(jobs, facts, said, strict=True)}
+    return dict(zip(jobs, map(Answer, facts, said), strict=True))
 
 
 def _with_arrays(facts: dict[str, Any], folder: Path) -> dict[str, Any]:

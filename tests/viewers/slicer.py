@@ -19,5 +19,7 @@ def drive(jobs: Mapping[str, Job], folder: Path) -> dict[str, Answer]:
     """
     python = os.environ.get("CNNVIS_SLICER_PYTHON", str(ROOT / ".venv-slicer" / "bin" / "python"))
     require(Path(python).is_file(), f"slicer-core ({python}; run tests/viewers/install.sh)")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
     return processes.drive([python], "slicer_nodes.py", jobs, folder, environment)

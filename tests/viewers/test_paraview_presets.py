@@ -9,19 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from converters import Volume
 from render_presets.viewers import write_presets
 
 from . import paraview, pictures
 from .cases import Written, golden, volume, write_volume
-from .pictures import WrongPictureError, letter
+from .pictures import Picture, WrongPictureError, letter
 from .processes import Answer, Job
 
 pytestmark = pytest.mark.viewer
-
-Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -69,6 +66,16 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Picture:
 def test_the_picture_shows_the_volume(name: str, tmp_path: Path) -> None:
     shot = SHOTS[name]
     pictures.check(draw(shot.source, shot.form, shot.dtype, tmp_path), shot.source)
+
+
+def test_upstreams_conv1_shows_structure(tmp_path: Path) -> None:
+    source = golden().replace(spacing=(4, 4, 2))
+    drawn = draw(source, "vti", "float32", tmp_path)
+    share = pictures.bright(drawn).mean()
+    # lit paths in a dark and mostly transparent box, which fills about half of the picture
+    assert 0.01 < share < 0.25
+    dark = (drawn.max(axis=2) < 64).mean()
+    assert 0.3 < dark < 0.9
 
 
 @pytest.mark.parametrize(
@@ -158,8 +165,13 @@ def test_the_preset_is_in_the_numbers_that_paraview_shows(loaded: Loaded) -> Non
 
 def test_the_preset_has_the_opacity_unit_that_paraview_chooses(loaded: Loaded) -> None:
     script = loaded.file.path.with_name(loaded.file.path.name + ".paraview.py").read_text(encoding="utf-8")
-    constants = dict(line.split(" = ", 1) for line in script.splitlines() if line[:1].isupper() and " = " in line)
-    unit, points = json.loads(constants["UNIT_DISTANCE"]), np.reshape(json.loads(constants["OPACITIES"]), (-1, 4))
+    constants = dict(
+        line.split(" = ", 1) for line in script.splitlines() if line[:1].isupper() and " = " in line
+    )
+    unit, points = (
+        json.loads(constants["UNIT_DISTANCE"]),
+        np.reshape(json.loads(constants["OPACITIES"]), (-1, 4)),
+    )
     # Beer and Lambert: the script's opacities are per `unit`, the preset's per what ParaView chose
     expected = 1 - (1 - points[:, 1]) ** (loaded.shown["unit distance"] / unit)
     preset = np.reshape(loaded.preset["Points"], (-1, 4))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from tests.helpers import goldens
 
 from . import paraview
-from .cases import FORMS, ORIGIN, SPACING, Case, Written, assert_stored, cases, golden, sequence, write_volume
+from .cases import ORIGIN, SPACING, Case, Written, assert_stored, cases, golden, sequence, write_volume
 from .processes import Answer, Job
 
 pytestmark = pytest.mark.viewer
@@ -19,7 +18,9 @@ pytestmark = pytest.mark.viewer
 FORMATS = ("nrrd", "nhdr", "mhd", "mha", "vti", "vtk", "hdf")
 # flat VTKHDF crashes ParaView 5.11, and `write` says so
 OPENED = [
-    case for case in cases(*FORMATS, "vox+mhd", "vox+nhdr") if case.form != "hdf" or case.shape not in ("flat", "low")
+    case
+    for case in cases(*FORMATS, "vox+mhd", "vox+nhdr")
+    if case.form != "hdf" or case.shape not in ("flat", "low")
 ]
 FRAMED = ("vti", "vtk", "hdf")
 # what ParaView 5.11 takes directions from; its readers for NRRD and MetaImage leave them out

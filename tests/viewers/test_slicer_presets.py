@@ -46,7 +46,11 @@ PRESETS = {
     "real size": Preset(volume("real"), "nii", "float32"),
     # as our commands call their files, for a layer that is called features/3x3 & more
     "awkward names": Preset(
-        letter().replace(name="blob:conv1 <α> & \"x\""), "nrrd", "float32", "model-m_layer-a%2F3x3 & more_act", "../b c"
+        letter().replace(name='blob:conv1 <α> & "x"'),
+        "nrrd",
+        "float32",
+        "model-m_layer-a%2F3x3 & more_act",
+        "../b c",
     ),
     # Slicer's Add Data stacks such neighbours
     "flat 1": Preset(rows(2), "nrrd", "float32", "../flat/fc1_act"),
@@ -93,11 +97,17 @@ def loaded(request: pytest.FixtureRequest, all_loaded: dict[str, Loaded]) -> Loa
 
 def test_the_property_has_the_points_of_the_file(loaded: Loaded) -> None:
     *_, opacity, gradient, color = loaded.text.splitlines()
-    for key, line, width in (("opacities", opacity, 2), ("gradient opacities", gradient, 2), ("colors", color, 4)):
+    for key, line, width in (
+        ("opacities", opacity, 2),
+        ("gradient opacities", gradient, 2),
+        ("colors", color, 4),
+    ):
         count, *numbers = map(float, line.split())
         assert count == len(numbers)
         # Slicer keeps positions apart that are equal, by some steps of a float32
-        np.testing.assert_allclose(loaded.property[key], np.reshape(numbers, (-1, width)), rtol=2e-6, atol=1e-6)
+        np.testing.assert_allclose(
+            loaded.property[key], np.reshape(numbers, (-1, width)), rtol=2e-6, atol=1e-6
+        )
     assert (loaded.property["shade"], loaded.property["interpolation"]) == (0, "Linear")
 
 
@@ -109,7 +119,9 @@ def test_the_property_is_in_the_numbers_that_slicer_shows(loaded: Loaded) -> Non
     zero = 0.0 if scaled else -file.intercept / file.slope
     # the two presets: symmetric around the value 0, or from the least value to the 99.5th percentile
     reach = np.abs(np.percentile(shown, [0.5, 99.5]) - zero).max()
-    low, high = (zero - reach, zero + reach) if file.volume.data.min() < 0 else np.percentile(shown, [0, 99.5])
+    low, high = (
+        (zero - reach, zero + reach) if file.volume.data.min() < 0 else np.percentile(shown, [0, 99.5])
+    )
     # percentiles interpolate between numbers that are rounded when they are stored
     tolerance = (file.slope if scaled else 1.0) if file.slope != 1 else 1e-6
     for answer in (loaded.property, loaded.scene):
@@ -135,13 +147,15 @@ def test_the_scene_shows_the_volume(loaded: Loaded) -> None:
     assert loaded.scene["in slice views"] == [True] * 3
     for key in ("colors", "opacities", "gradient opacities"):
         np.testing.assert_allclose(loaded.scene[key], loaded.property[key], rtol=1e-6)
-    np.testing.assert_allclose(loaded.scene["window"], loaded.scene["colors"][[0, -1], 0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        loaded.scene["window"], loaded.scene["colors"][[0, -1], 0], rtol=1e-5, atol=1e-6
+    )
 
 
 def test_the_scenes_camera_sees_the_volume_upright(loaded: Loaded) -> None:
     position, focus = np.array(loaded.scene["camera position"]), np.array(loaded.scene["camera focal point"])
     a, e = math.radians(AZIMUTH), math.radians(ELEVATION)
-    # along +z of LPS, from a little to the right and from above, which is against y; in RAS x and y are negative
+    # along +z of LPS, from a little to the right and from above, which is against y; RAS negates x and y
     ahead = np.array([math.sin(a) * math.cos(e), -math.sin(e), math.cos(a) * math.cos(e)])
     np.testing.assert_allclose((focus - position) / np.linalg.norm(focus - position), ahead, atol=1e-6)
     assert tuple(loaded.scene["camera view up"]) == (0.0, 1.0, 0.0)

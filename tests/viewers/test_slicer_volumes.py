@@ -74,7 +74,10 @@ def test_it_does_not_complain(case: Case, answers: Opened) -> None:
 def further(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Written], Opened]:
     """Return upstream's conv1 and sequences, with what Slicer found in them."""
     folder = tmp_path_factory.mktemp("slicer")
-    files = {form: write_volume(golden(), form, folder / form) for form in (*STORED, *SCALED, "vox+mhd", "vox+nhdr")}
+    files = {
+        form: write_volume(golden(), form, folder / form)
+        for form in (*STORED, *SCALED, "vox+mhd", "vox+nhdr")
+    }
     jobs = {form: Job("volume", {"path": str(file.path)}) for form, file in files.items()}
     frames = {f"{form} frames": write_volume(sequence(), form, folder / f"{form}-frames") for form in FRAMED}
     jobs |= {name: Job("sequence", {"path": str(file.path)}) for name, file in frames.items()}
@@ -105,7 +108,9 @@ def test_frames_are_a_sequence(form: str, further: tuple[dict[str, Written], Ope
 
 
 @pytest.mark.parametrize("form", ["nrrd", "nhdr"])
-def test_the_frames_of_a_sequence_have_their_names(form: str, further: tuple[dict[str, Written], Opened]) -> None:
+def test_the_frames_of_a_sequence_have_their_names(
+    form: str, further: tuple[dict[str, Written], Opened]
+) -> None:
     files, answers = further
     answer = answers[f"{form} frames"]
     assert (answer["index type"], answer["index"]) == ("text", list(files[f"{form} frames"].volume.labels))

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import traceback
+from pathlib import Path
 
 import numpy as np
 
@@ -16,20 +17,19 @@ def run(functions):
     functions : dict
         By name: takes a job's arguments, returns what JSON holds, and arrays.
     """
-    folder = sys.argv[1]
-    with open(os.path.join(folder, "jobs.json")) as file:
-        jobs = json.load(file)
-    with open(os.path.join(folder, "answers.jsonl"), "w") as answers:
+    folder = Path(sys.argv[1])
+    jobs = json.loads((folder / "jobs.json").read_text())
+    with (folder / "answers.jsonl").open("w") as answers:
         for number, job in enumerate(jobs):
             # what libraries written in C++ have to say about the job follows this line
-            os.write(2, b"\n@job %d\n" % number)
+            os.write(2, f"\n@job {number}\n".encode())
             try:
                 answer = functions[job["do"]](**job["arguments"])
             except Exception:
                 answer = {"error": traceback.format_exc()}
             for key, value in answer.items():
                 if isinstance(value, np.ndarray):
-                    answer[key] = {"array": "%d-%s.npy" % (number, key)}
-                    np.save(os.path.join(folder, answer[key]["array"]), value)
+                    answer[key] = {"array": f"{number}-{key}.npy"}
+                    np.save(folder / answer[key]["array"], value)
             answers.write(json.dumps(answer) + "\n")
             answers.flush()

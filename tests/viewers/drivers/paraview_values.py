@@ -1,9 +1,9 @@
 """Reads files in ParaView, and says what it found there. Runs in pvbatch."""
 
-import os
 import sys
+from pathlib import Path
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import jobs
 import numpy as np

@@ -1,9 +1,9 @@
 """Loads files by 3D Slicer's own classes, and says what it found there. Runs in the Python of slicer-core."""
 
-import os
 import sys
+from pathlib import Path
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import jobs
 import slicer
@@ -36,7 +36,7 @@ def open_sequence(path):
     }
     for frame in range(sequence.GetNumberOfDataNodes()):
         volume = _volume(sequence.GetNthDataNode(frame))
-        answer.update({"%s %d" % (key, frame): value for key, value in volume.items()})
+        answer.update({f"{key} {frame}": value for key, value in volume.items()})
     return answer
 
 
@@ -73,7 +73,8 @@ def open_scene(path):
         "rendering": rendering.GetClassName(),
         "visible": bool(rendering.GetVisibility()),
         "in slice views": [
-            node.GetBackgroundVolumeID() == volume.GetID() for node in _nodes(scene, "vtkMRMLSliceCompositeNode")
+            node.GetBackgroundVolumeID() == volume.GetID()
+            for node in _nodes(scene, "vtkMRMLSliceCompositeNode")
         ],
         "camera position": camera.GetPosition(),
         "camera focal point": camera.GetFocalPoint(),
@@ -86,7 +87,7 @@ def open_scene(path):
 
 
 class Application:
-    """A scene with the logic around it, as in the application. Logics do not keep each other alive: this does."""
+    """A scene with the logic around it; logics do not keep each other alive, this does."""
 
     def __init__(self):
         self.scene = slicer.vtkMRMLScene()
@@ -126,7 +127,11 @@ def _volume(node):
 
 def _property(node):
     look = node.GetVolumeProperty()
-    colors, opacities, gradient = look.GetRGBTransferFunction(), look.GetScalarOpacity(), look.GetGradientOpacity()
+    colors, opacities, gradient = (
+        look.GetRGBTransferFunction(),
+        look.GetScalarOpacity(),
+        look.GetGradientOpacity(),
+    )
     return {
         "colors": _points(colors, 6)[:, :4],
         "opacities": _points(opacities, 4)[:, :2],

@@ -63,9 +63,9 @@ def write(volume: Volume, path: Path, encoding: Encoding) -> None:
 def write_detached(volume: Volume, path: Path, encoding: Encoding) -> None:
     """Write a volume as a header and the data file ``STEM.raw``; parameters are those of `write`.
 
-    For MetaIO a name with a percent sign is a pattern of several files: the data file has ``=`` in its place.
+    For MetaIO a name with a percent sign is a pattern of several files: the data file has ``+`` in its place.
     """
-    data = path.with_name(PATTERN.sub("=", path.with_suffix(".raw").name))
+    data = path.with_name(PATTERN.sub("+", path.with_suffix(".raw").name))
     path.write_bytes(header(volume, encoding, data.name))
     data.write_bytes(raw(encoding.encode(volume.data)))
 
@@ -105,8 +105,8 @@ def header(volume: Volume, encoding: Encoding, data_file: str) -> bytes:
 def read(path: Path) -> Volume:
     """Read a MetaImage of one scalar volume or picture.
 
-    Read here and not by ITK, which ends the process at file names that are no UTF-8 and tells of damaged files
-    on stderr.
+    Read here and not by ITK, which ends the process at file names that are no UTF-8, and tells of damaged
+    files on stderr.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def _columns(fields: Mapping[str, str], dimension: int) -> NDArray[np.float64]:
     """Return the steps along x, y and z as columns; a picture lies in the plane of x and y."""
     identity = np.eye(dimension).ravel().tolist()
     axes = _vector(fields, ("TransformMatrix", "Rotation", "Orientation"), identity)
-    spacing = _vector(fields, ("ElementSpacing",), [1.0] * dimension)
+    spacing = _vector(fields, ("ElementSpacing", "ElementSize"), [1.0] * dimension)
     columns = np.eye(3)
     columns[:dimension, :dimension] = np.reshape(axes, (dimension, dimension)).T * spacing
     return columns

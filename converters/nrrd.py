@@ -73,7 +73,7 @@ def write_detached(volume: Volume, path: Path, encoding: Encoding) -> None:
     The data file is called ``STEM.nhdr.raw``: a MetaImage of the same stem keeps its own ``STEM.raw``.
     Parameters are those of `write`.
     """
-    data = path.with_name(PATTERN.sub("=", path.name + ".raw"))
+    data = path.with_name(PATTERN.sub("+", path.name + ".raw"))
     path.write_bytes(nrrd_header(volume, encoding, data.name))
     data.write_bytes(raw(encoding.encode(volume.data)))
 

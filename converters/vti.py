@@ -47,8 +47,9 @@ def write(volume: Volume, path: Path, encoding: Encoding) -> None:
     writer.SetCompressorTypeToNone()
     writer.SetByteOrderToLittleEndian()
     writer.SetInputData(_image(volume, encoding))
-    # VTK takes no str with the surrogates of file names that are no UTF-8
-    writer.SetFileName(os.fsencode(path))
+    # VTK takes file names that are no UTF-8 as bytes, which its type hints do not know
+    name: Any = os.fsencode(path)
+    writer.SetFileName(name)
     if not writer.Write():
         raise VolumeError("VTK could not write it; is the disk full?")
 

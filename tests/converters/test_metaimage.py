@@ -100,7 +100,7 @@ def test_headers_are_understood_as_in_itk(tmp_path: Path, fields: str, kind: str
     data = (DATA % 100).astype((">" if "MSB" in fields else "<") + dtype)
     content = data.tobytes()
     if "BinaryData = False" in fields:
-        content = " ".join(map(str, data.ravel().tolist())).encode()
+        content = (" ".join(map(str, data.ravel().tolist())) + "\n").encode()
     if "CompressedData" in fields:
         content = zlib.compress(content)
         fields += f"CompressedDataSize = {len(content)}\n"

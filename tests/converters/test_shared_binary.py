@@ -44,6 +44,15 @@ def test_unknown_header_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("name", "header"), [("a%2Fb.vox", "mhd"), ("a%3d.vox", "nhdr"), ("LIST.vox", "nhdr")]
+)
+def test_names_that_headers_misunderstand_are_refused(tmp_path: Path, name: str, header: str) -> None:
+    with pytest.raises(VolumeError, match=rf"a header \.{header} takes this name for that of several files"):
+        write(sample((7, 5, 11)), tmp_path / name, headers=(header,))
+    assert not list(tmp_path.iterdir())
+
+
 def test_other_formats_share_no_binary(tmp_path: Path) -> None:
     with pytest.raises(VolumeError, match=r"a\.nrrd: further headers need a \.vox file"):
         write(sample((7, 5, 11)), tmp_path / "a.nrrd", headers=("mhd",))

@@ -50,9 +50,10 @@ def _environment(folder: Path) -> Iterator[dict[str, str]]:
 def _display() -> Iterator[str]:
     """Yield the name of a new display.
 
-    Xvfb itself finds a free number here; xvfb-run looks for one before, and two of them may find the same.
+    Xvfb itself finds a free number here; xvfb-run looks for one before, and two of them may find the same. Nor
+    does this server start anew, and refuse others for a moment, when its only client closes a connection.
     """
-    command = ["timeout", str(2 * PATIENCE), "Xvfb", "-displayfd", "1", "-screen", "0", "1280x1024x24"]
+    command = ["timeout", str(2 * PATIENCE), "Xvfb", "-displayfd", "1", "-noreset", "-screen", "0", "1280x1024x24"]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:

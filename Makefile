@@ -27,6 +27,7 @@ help:
 	@echo "make test-viewers  tests in ParaView, 3D Slicer, ITK and teem (Debian or Ubuntu, as root)"
 	@echo "make bench         speed side by side with others"
 	@echo "Further variables: ORDER LAYOUT PRESET PREPROCESS OUT PYTHON VENV"
+	@echo "OPTIONS='--size 64x64 --dtype uint8' goes to cnnvis activations as it is"
 
 venv: $(VENV)/.installed
 
@@ -55,59 +56,95 @@ demo: $(DEMO_MODEL) | $(VENV)/.installed
 
 # --- volumes
 
-space := $(subst ,, )
+blank := $(subst ,, )
 comma := ,
-IMAGES := $(subst $(comma), ,$(IMAGE))
-INPUTS := $(foreach file,$(MODEL) $(IMAGES),$(file) $(wildcard $(file)/*))
+split = $(strip $(subst $(comma), ,$(1)))
+# Patterns stand for their files; what make has yet to build keeps its name.
+IMAGES := $(foreach word,$(call split,$(IMAGE)),$(or $(sort $(wildcard $(word))),$(word)))
+DEMO_INPUTS := demo/efficientnet-lite0.toml demo/model/%
+
+# Only what uses these variables minds them: any of these names may mean something else in an environment.
+ifneq (,$(filter volumes presets montages archive,$(MAKECMDGOALS)))
+by_command := make takes no names with blanks: use the cnnvis command
+$(foreach name,MODEL OUT,$(if $(filter 1,$(words $($(name)))),,$(error $(name)='$($(name))' is not one name; $(by_command))))
+$(foreach name,IMAGE LAYERS FORMATS,$(if $(call split,$($(name))),,$(error $(name) names nothing)))
+$(foreach file,$(filter-out $(DEMO_INPUTS),$(IMAGES)),$(if $(wildcard $(file)),,$(error IMAGE: no file or folder '$(file)'; $(by_command))))
+endif
+ifneq (,$(filter archive,$(MAKECMDGOALS)))
+$(if $(filter 1,$(words $(ARCHIVE))),,$(error ARCHIVE='$(ARCHIVE)' is not one name; $(by_command)))
+$(if $(filter %.zip %.tar,$(ARCHIVE)),,$(error ARCHIVE=$(ARCHIVE) must end in .zip or .tar; `cnnvis archive` also makes folders))
+endif
 
 # The settings of a stage; its stamp is older than this file only when one of them has changed.
-export MODEL IMAGES LAYERS FORMATS ORDER LAYOUT PRESET PREPROCESS
-VOLUME_SETTINGS := MODEL IMAGES LAYERS FORMATS ORDER LAYOUT PREPROCESS
+export MODEL IMAGES LAYERS FORMATS ORDER LAYOUT PRESET PREPROCESS OPTIONS
+VOLUME_SETTINGS := MODEL IMAGES LAYERS FORMATS ORDER LAYOUT PREPROCESS OPTIONS
 
-# A stamp lists the files that its stage wrote: they go before the stage runs again, so that none is left over.
+# A stage lists what it writes, also one that fails half-way: that goes before it runs again.
 define restart
-@test ! -f $@ || xargs rm -f < $@
-@rm -f $@
+@rm -f $@ && touch $@.list
+@while IFS= read -r file; do rm -f -- "$$file"; done < $@.list
 endef
 
+define finish
+@cat $@.list
+@touch $@
+endef
+
+# Files behind the model and the images, listed by the last run, count as settings too; so does a missing one.
 $(OUT)/.volumes.settings: FORCE
 	@mkdir -p $(OUT)
-	@{ $(foreach name,$(VOLUME_SETTINGS),echo "$(name)=$$$(name)";) } > $@.new
+	@{ $(foreach name,$(VOLUME_SETTINGS),printf '%s\n' "$(name)=$$$(name)";) } > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	@test ! -f $(OUT)/.volumes.inputs || test -z "$$(tr '\n' '\0' < $(OUT)/.volumes.inputs | \
+	  xargs -0 -r sh -c 'find "$$@" -prune -newer "$$0"' $(OUT)/.volumes.inputs 2>&1)" || touch $@
 
 $(OUT)/.presets.settings $(OUT)/.montages.settings: $(OUT)/.%.settings: FORCE
 	@mkdir -p $(OUT)
-	@echo "PRESET=$$PRESET" > $@.new
+	@printf '%s\n' "PRESET=$$PRESET" > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 FORCE:
 
-$(OUT)/.volumes: $(INPUTS) $(OUT)/.volumes.settings | $(VENV)/.installed
+$(OUT)/.volumes: $(MODEL) $(IMAGES) $(wildcard $(subst =, ,$(OPTIONS))) $(OUT)/.volumes.settings | $(VENV)/.installed
 	$(restart)
 	set -f; $(BIN)/cnnvis activations "$$MODEL" \
 	  $$(printf -- '--image %s ' $$IMAGES) $$(printf -- '--layer %s ' $$(echo "$$LAYERS" | tr , ' ')) \
 	  --format "$$(echo "$$FORMATS" | tr ' ' ,)" --order "$$ORDER" --layout "$$LAYOUT" \
-	  $${PREPROCESS:+--preprocess "$$PREPROCESS"} --out $(OUT) > $@
-	@cat $@
+	  $${PREPROCESS:+--preprocess "$$PREPROCESS"} $$OPTIONS --out $(OUT) > $@.list
+	@set -f; $(BIN)/python -m cnnvis.inputs "$$MODEL" $$IMAGES > $@.inputs
+	$(finish)
 
-$(OUT)/.presets: $(OUT)/.volumes $(OUT)/.presets.settings
-	$(restart)
-	grep '_act\.' $< | grep -Ev '\.(json|raw|hd)$$' | xargs $(BIN)/cnnvis preset --preset "$$PRESET" --out $(OUT) > $@
-	@cat $@
+ifneq (,$(filter demo/efficientnet-lite0.toml,$(MODEL)))
+$(OUT)/.volumes: $(DEMO_MODEL)
+endif
 
-$(OUT)/.montages: $(OUT)/.volumes $(OUT)/.montages.settings
+# Side-cars and bare data are no volumes of their own.
+$(OUT)/.presets: $(OUT)/.volumes $(OUT)/.presets.settings $(wildcard $(PRESET))
 	$(restart)
-	grep '_act\.$(firstword $(subst $(comma), ,$(FORMATS)))$$' $< | \
-	  xargs $(BIN)/cnnvis montage --preset "$$PRESET" --out $(OUT) > $@
-	@cat $@
+	grep '_act\.' $<.list | grep -Ev '\.(json|raw|hd)$$' | tr '\n' '\0' | \
+	  xargs -0 -r $(BIN)/cnnvis preset --preset "$$PRESET" --out $(OUT) > $@.list
+	$(finish)
+
+# One format is enough for pictures: the first word of FORMATS, nrrd of '.NRRD,vti' and vox of 'vox+mhd'.
+FIRST_FORMAT := $(patsubst .%,%,$(firstword $(subst +, ,$(call split,$(FORMATS)))))
+
+$(OUT)/.montages: $(OUT)/.volumes $(OUT)/.montages.settings $(wildcard $(PRESET))
+	$(restart)
+	@grep -qi '_act\.$(FIRST_FORMAT)$$' $<.list || { echo "nothing to draw: no .$(FIRST_FORMAT) in $(OUT)" >&2; exit 1; }
+	grep -i '_act\.$(FIRST_FORMAT)$$' $<.list | tr '\n' '\0' | \
+	  xargs -0 -r $(BIN)/cnnvis montage --preset "$$PRESET" --out $(OUT) > $@.list
+	$(finish)
 
 volumes: $(OUT)/.volumes
 presets: $(OUT)/.presets
 montages: $(OUT)/.montages
 
+# The old archive stays until the new one is whole.
 $(ARCHIVE): $(OUT)/.volumes $(OUT)/.presets $(OUT)/.montages
-	@rm -rf $@
-	$(BIN)/cnnvis archive $(OUT) $@
+	@test ! -d $@ || { echo "$@ is a folder: remove it or choose another ARCHIVE" >&2; exit 1; }
+	staged=$$(mktemp -d $(dir $@).cnnvis-XXXXXX) && trap 'rm -rf "$$staged"' EXIT && \
+	  $(BIN)/cnnvis archive $(OUT) "$$staged/$(notdir $@)" > /dev/null && mv -f "$$staged/$(notdir $@)" $@
+	@echo $@
 
 archive: $(ARCHIVE)
 

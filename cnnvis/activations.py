@@ -14,8 +14,9 @@ from . import options
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from extract import Extractor, Input, Model
+    from extract import Extractor, Input, Model, Preprocessing
     from extract.images import PreparedInput
+    from extract.sources import ImageSource
 
     from .export import Export
 
@@ -86,41 +87,61 @@ def command(
     """
     from extract import Extractor
     from extract.images import batches, expand
-    from extract.preprocessing import Preprocessing
     from extract.sources import find_images
 
     from .export import Export, targets
     from .models import open_model
     from .progress import progress
     from .provenance import model_facts, software
-    from .views import Places, View, note
+    from .views import Places, View
 
     opened = open_model(model_path)
     model = opened.model
+    _refuse_parameters(model, layers)
     extractor = Extractor(model, layers)
-    sources = find_images(images)
     fixed = _feeds(feeds)
     target = _image_input(model, extractor, fixed)
-    settings = opened.configure(preprocessing)
-    if settings is None:
-        settings = Preprocessing()
-        if any(source.kind == "picture" for source in sources):
-            note("no preprocessing is given: pictures go in as RGB from 0 to 1; see --preprocess")
-    view = View(layout, order, z_spacing, {"model": model_facts(model), **software()})
-    export = Export(options.made(out), targets(formats), dtype, preset)
-    sources = expand(sources, target.channels_first)
-    places = Places(model, target)
-    ticks = iter(progress(sources, "images", quiet))
-    for inputs in batches(sources, settings, target.channels_first, batch):
-        outputs = _run(extractor, target, inputs, fixed)
-        for index, one in enumerate(inputs):
-            options.print_paths(_export_input(export, model, view.facts, one))
-            for name, values in outputs.items():
-                own = _of_image(name, values, index, len(inputs))
-                place = places.of(name, one.array.shape)
-                for stem, volume in view.volumes(model, name, own, place, one):
-                    options.print_paths(export.write(volume, stem))
-            next(ticks, None)
+    sources = expand(find_images(images), target.channels_first)
+    settings = opened.configure(preprocessing) or _assumed(target, sources)
+    view = View(layout, order, z_spacing, {"model": model_facts(model), **_feed_facts(feeds), **software()})
+    export = Export(out, targets(formats), dtype, preset)
+    places = Places(model, target, {name: value.shape for name, value in fixed.items()})
+    with progress(len(sources), "images", quiet) as done:
+        for inputs in batches(sources, settings, target.channels_first, batch):
+            outputs = _run(extractor, target, inputs, fixed)
+            tensors = [
+                (places.of(name, values, inputs[0].array.shape, len(inputs)), values)
+                for name, values in outputs.items()
+            ]
+            options.made(out)
+            for index, one in enumerate(inputs):
+                options.print_paths(_export_input(export, model, view.facts, one))
+                for tensor, values in tensors:
+                    for stem, volume in view.volumes(tensor, values, index, one):
+                        options.print_paths(export.write(volume, stem))
+                done()
+
+
+def _refuse_parameters(model: Model, layers: tuple[str, ...]) -> None:
+    from extract import ModelError
+
+    for name in model.find(layers):
+        if model.tensor(name) in model.constants:
+            raise ModelError(
+                f"{model.path}: {name!r} is a constant: `cnnvis weights --layer {name}` exports it"
+            )
+
+
+def _assumed(target: Input, sources: list[ImageSource]) -> Preprocessing:
+    """Return the preprocessing where nothing says what the network was trained with."""
+    from extract import PRESETS
+
+    from .views import note
+
+    name, what = ("raw", "0 to 255") if target.dtype.startswith(("int", "uint")) else ("unit", "0 to 1")
+    if any(source.kind == "picture" for source in sources):
+        note(f"no preprocessing is given: pictures go in as RGB from {what}; see --preprocess")
+    return PRESETS[name]
 
 
 def _feeds(words: tuple[str, ...]) -> dict[str, NDArray[Any]]:
@@ -133,6 +154,14 @@ def _feeds(words: tuple[str, ...]) -> dict[str, NDArray[Any]]:
             raise click.ClickException(f"--feed takes NAME=FILE.npy, not {word!r}")
         result[name] = open_array(Path(file))
     return result
+
+
+def _feed_facts(words: tuple[str, ...]) -> dict[str, Any]:
+    from extract.preprocessing import sha256
+
+    named = ((word.rpartition("=")[0], Path(word.rpartition("=")[2])) for word in words)
+    feeds = {name: {"file": file.name, "sha256": sha256(file)} for name, file in named}
+    return {"feeds": feeds} if feeds else {}
 
 
 def _image_input(model: Model, extractor: Extractor, fixed: Mapping[str, Any]) -> Input:
@@ -164,46 +193,26 @@ def _run(
     return extractor.run({target.name: declared, **fixed})
 
 
-def _of_image(name: str, values: NDArray[Any], index: int, count: int) -> NDArray[Any]:
-    """Return an image's share of an output; one without a batch axis belongs to a single image whole."""
-    from extract import ModelError
-
-    if values.ndim and len(values) == count:
-        own: NDArray[Any] = values[index]
-        return own
-    if count > 1:
-        raise ModelError(
-            f"{name!r} has no batch axis: its shape is {values.shape} for {count} images; use --batch 1"
-        )
-    return values
-
-
 def _export_input(export: Export, model: Model, source: Mapping[str, Any], one: PreparedInput) -> list[Path]:
     """Write what the network sees, in its layers' frame: a picture as a slice of luminance and as PNG."""
     import numpy as np
 
-    from converters import Volume
+    from converters import Volume, lay_out
 
     from .names import file_stem
+    from .pictures import save_png
 
     frame: dict[str, Any] = {"spacing": one.spacing, "origin": one.origin, "direction": one.direction}
     facts = {**source, "image": dict(one.facts), "quantity": "input"}
     stem = file_stem("input", model=model.path.stem, img=one.name)
+    plain = replace(export, preset=None)
     if one.picture is None:
-        data = one.array[0] if one.array.ndim == 4 and len(one.array) == 1 else one.array
-        return (
-            export.write(Volume(data, name="input", facts=facts, **frame), stem)
-            if data.ndim in (3, 4)
-            else []
-        )
+        values = one.array[0] if one.array.ndim == 4 and len(one.array) == 1 else one.array
+        (volume,) = lay_out(values)
+        return plain.write(volume.replace(name="input", facts={**facts, **volume.facts}, **frame), stem)
     from PIL import Image
-
-    from converters.staging import staging
 
     picture = Image.fromarray(np.clip(np.rint(one.picture), 0, 255).astype(np.uint8))
     grey = np.asarray(picture.convert("L"))[np.newaxis]
     volume = Volume(grey, name="luminance", labels=("luminance",), facts=facts, **frame)
-    png = export.folder / f"{stem}.png"
-    with staging(export.folder) as folder:
-        picture.save(folder / png.name)
-    return [*replace(export, preset=None).write(volume, stem), png]
+    return [*plain.write(volume, stem), save_png(picture, export.folder / f"{stem}.png")]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .options import Choices, dtype, file_path, print_paths
+from .options import Choices, dtype, file_path, header_names, print_paths
 
 
 @click.command()
@@ -15,9 +15,9 @@ from .options import Choices, dtype, file_path, print_paths
 @dtype
 @click.option(
     "--headers",
-    type=Choices(),
+    type=Choices(header_names),
     default=(),
-    help="For .vox only: further headers over the same binary: mhd,nhdr.",
+    help="For .vox only: further headers over the same binary.",
 )
 def command(source: Path, target: Path, dtype: str | None, headers: tuple[str, ...]) -> None:
     """Convert a volume file; the formats follow from the file names.
@@ -33,8 +33,10 @@ def command(source: Path, target: Path, dtype: str | None, headers: tuple[str, .
     """
     from converters import DTYPES, format_of, read, write
 
+    from .provenance import derived
+
     form = format_of(target)
     volume = read(source)
     if dtype is None and form.dtype == "float32" and volume.encoding and volume.encoding.dtype in DTYPES:
         dtype = volume.encoding.dtype
-    print_paths(write(volume, target, dtype=dtype, headers=headers))
+    print_paths(write(derived(volume), target, dtype=dtype, headers=headers))

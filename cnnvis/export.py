@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from converters.errors import VolumeError
+from converters.errors import CnnVisWarning, VolumeError
 
 if TYPE_CHECKING:
     from converters import Volume
@@ -33,7 +35,7 @@ class Export:
         The formats.
     dtype : str or None
         Stored type; None for each format's own.
-    preset : str or None
+    preset : str, Path or None
         Transfer function for viewers' presets; None for no presets, ``auto`` to choose by the values.
 
     Raises
@@ -45,7 +47,7 @@ class Export:
     folder: Path
     targets: Sequence[Target]
     dtype: str | None = None
-    preset: str | None = None
+    preset: str | Path | None = None
 
     def __post_init__(self) -> None:
         if self.preset not in (None, "auto"):
@@ -53,22 +55,59 @@ class Export:
 
             load(self.preset)
 
+    def check(self, frames: bool) -> None:
+        """Make sure, before anything is computed, that every format holds what is going to be written.
+
+        Parameters
+        ----------
+        frames : bool
+            Whether volumes of several frames are to come: feature maps of a 3-D network, stacked.
+
+        Raises
+        ------
+        VolumeError
+            If there are frames and a format does not hold them.
+        """
+        from converters import extensions, format_of
+
+        able = [e.lstrip(".") for e in extensions() if format_of("x" + e).frames]
+        for target in self.targets:
+            name = target.extension.lstrip(".")
+            if frames and name not in able:
+                raise VolumeError(
+                    f"--format {name}: holds one volume a file, and a stack of 3-D feature maps is several: "
+                    f"use --layout channels or mosaic, or one of the formats {' '.join(able)}"
+                )
+
     def write(self, volume: Volume, stem: str) -> list[Path]:
-        """Write the volume under the file name `stem` and return all paths."""
+        """Write the volume under the file name `stem` and return all paths.
+
+        Warns
+        -----
+        CnnVisWarning
+            If a file is replaced that was made of another model or image, or the volume has no finite value
+            that a preset could be fitted to.
+        """
         from converters import write
 
         paths = []
         for target in self.targets:
             path = self.folder / (stem + target.extension)
+            _note_replaced(path, volume.facts)
             paths += write(volume, path, dtype=self.dtype, headers=target.headers)
             if self.preset is not None:
-                paths += self._presets(path)
+                paths += self._presets(volume, path)
         return paths
 
-    def _presets(self, path: Path) -> list[Path]:
+    def _presets(self, volume: Volume, path: Path) -> list[Path]:
+        import numpy as np
+
         from render_presets import write_presets
 
-        return write_presets(path, None, self.folder, None if self.preset == "auto" else self.preset)
+        if not np.isfinite(volume.data).any():
+            _note(f"{path}: no value is finite, so viewers get no preset")
+            return []
+        return write_presets(path, None, self.folder, None if self.preset == "auto" else str(self.preset))
 
 
 def targets(words: Sequence[str]) -> list[Target]:
@@ -77,18 +116,68 @@ def targets(words: Sequence[str]) -> list[Target]:
     Raises
     ------
     VolumeError
-        If a word names no known format.
+        If a word names no known format, or two would write the same file.
     """
-    from converters import extensions
-
-    result = []
-    for word in words:
-        first, *headers = word.lower().split("+")
-        extension = "." + first.lstrip(".")
-        if extension not in extensions():
-            known = " ".join(e.lstrip(".") for e in extensions())
-            raise VolumeError(f"unknown format {word!r}; known are {known}")
-        if headers and extension != ".vox":
-            raise VolumeError(f"{word!r}: only vox takes further headers, as in vox+mhd+nhdr")
-        result.append(Target(extension, tuple(headers)))
+    result = [_target(word) for word in words]
+    if len(result) > 1:
+        _check_apart(dict(zip(words, result, strict=True)))
     return result
+
+
+def _target(word: str) -> Target:
+    from converters import extensions, format_of
+
+    first, *headers = word.lower().split("+")
+    extension = "." + first.lstrip(".")
+    if extension not in extensions():
+        known = " ".join(e.lstrip(".") for e in extensions())
+        raise VolumeError(f"unknown format {word!r}; known are {known}")
+    able = format_of("x" + extension).headers
+    if headers and not able:
+        raise VolumeError(f"{word!r}: only vox takes further headers, as in vox+mhd+nhdr")
+    for header in headers:
+        if header not in able:
+            raise VolumeError(f"{word!r}: unknown header {header!r}; known are {', '.join(able)}")
+    return Target(extension, tuple(headers))
+
+
+def _check_apart(wanted: Mapping[str, Target]) -> None:
+    """Raise VolumeError if two formats write a file of the same name."""
+    first: dict[str, str] = {}
+    for word, target in wanted.items():
+        for ending in _endings(target):
+            other = first.setdefault(ending, word)
+            if other != word:
+                raise VolumeError(f"--format: {other} and {word} would both write the same {ending} file")
+
+
+def _endings(target: Target) -> list[str]:
+    """Return how the names of all files end that a format writes, learnt by writing a tiny volume."""
+    import numpy as np
+
+    from converters import Volume, write
+
+    cube = Volume(np.zeros((2, 2, 2), np.float32))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / ("x" + target.extension)
+        return [file.name.removeprefix("x") for file in write(cube, path, headers=target.headers)]
+
+
+def _note_replaced(path: Path, facts: Mapping[str, Any]) -> None:
+    from converters import sidecar
+
+    try:
+        document = sidecar.load(path)
+    except (VolumeError, OSError):
+        return
+    earlier = document["facts"] if document else {}
+    for what in ("model", "image"):
+        before, now = earlier.get(what), facts.get(what)
+        if not (isinstance(before, Mapping) and isinstance(now, Mapping)):
+            continue
+        if before.get("sha256") != now.get("sha256"):
+            _note(f"{path}: replaces the volume of another {what}, {before.get('file')}, SHA-256 differs")
+
+
+def _note(message: str) -> None:
+    warnings.warn(message, CnnVisWarning, stacklevel=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("file", type=file_path)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, slice labels included.")
 def command(file: Path, as_json: bool) -> None:
-    """Show a volume's size, geometry, values and history.
+    """Show a volume's size, geometry and values, and the facts that its file tells of its origin.
 
     \b
     Examples:
@@ -28,17 +29,26 @@ def command(file: Path, as_json: bool) -> None:
     from converters import format_of, read
 
     volume = read(file)
-    facts = {"file": file.name, "format": format_of(file).name, **summary(volume)}
+    measured = {"file": file.name, "format": format_of(file).name, **summary(volume)}
+    facts = dict(volume.facts)
     if as_json:
-        click.echo(json.dumps({**facts, "labels": volume.labels}, indent=1, ensure_ascii=False))
+        document = {**measured, "facts": facts, "labels": volume.labels}
+        click.echo(json.dumps(document, indent=1, ensure_ascii=False))
         return
-    for key, value in facts.items():
+    _print(measured)
+    if facts:
+        click.echo("\nfacts in the file")
+        _print(facts)
+
+
+def _print(table: Mapping[str, Any]) -> None:
+    for key, value in table.items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         click.echo(f"{key:<12}{text}")
 
 
 def summary(volume: Volume) -> dict[str, Any]:
-    """Return the JSON-able facts of a volume: sizes as x, y, z; statistics over finite values."""
+    """Return what is measured of a volume, for JSON: sizes as x, y, z; statistics over finite values."""
     import numpy as np
 
     finite = volume.data[np.isfinite(volume.data)]
@@ -64,5 +74,4 @@ def summary(volume: Volume) -> dict[str, Any]:
         "direction": volume.direction,
         **stored,
         **statistics,
-        **volume.facts,
     }

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
-import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from . import __version__
+from .options import mute
 
 # In the order of the help text; each is a module of this package with a `command`.
 COMMANDS = (
@@ -51,8 +52,10 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command and exit: 0 done, 2 a wrong call or bad input, 1 a bug."""
+    """Run the command and exit: 0 done, 2 a wrong call, bad input or a full disk, 1 a bug."""
     warnings.showwarning = _note
+    # clusters end jobs so; as an exception it lets half-written files be cleared away
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         code = cli.main(
             args=None if arguments is None else list(arguments), prog_name="cnnvis", standalone_mode=False
@@ -66,9 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
-        # whoever read the list of paths has seen enough; keep Python's own flush at exit quiet as well
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        mute()
+        sys.exit(0)
+    except OSError as error:
+        # standard output may be what is full: what waits in its buffer cannot be written either
+        mute()
+        _fail(f"{error.filename or 'output'}: {error.strerror or error}")
     except Exception as error:
         from converters.errors import CnnVisError
 
@@ -76,6 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         _fail(str(error))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _terminate(number: int, _: object) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _fail(message: str) -> None:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from extract.preprocessing import Preprocessing
 
 
+_VALUE_SETTINGS = ("preset", "scale", "mean", "std")
+
+
 @dataclass(frozen=True)
 class OpenedModel:
     """A network, with what its description says of it.
@@ -44,16 +47,31 @@ class OpenedModel:
             return configure(given) if given else None
         return replace(self.preprocessing, **given)
 
+    def knows_values(self, settings: Mapping[str, Any]) -> bool:
+        """Return whether description or settings tell the range of values that the network was trained on."""
+        told = any(settings.get(name) is not None for name in _VALUE_SETTINGS)
+        return told or self.preprocessing is not None
+
 
 def open_model(path: Path) -> OpenedModel:
-    """Load the network that `path` is or describes."""
-    from extract import load_model
+    """Load the network that `path` is or describes.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be read, or a description names a file of weights.
+    """
+    from extract import ModelError, load_model
 
     if path.suffix.lower() != ".toml":
         return OpenedModel(load_model(path))
     from extract.description import read_description
 
     description = read_description(path)
+    if description.weights is not None:
+        raise ModelError(
+            f"{path}: weights: an ONNX model finds its weights itself, in its own folder: leave this key out"
+        )
     return OpenedModel(load_model(description.model), description.preprocessing, description.labels)
 
 

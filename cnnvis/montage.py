@@ -19,11 +19,11 @@ from . import options
     metavar="OUT",
     help="OUT.png, or a folder: each picture is then named after its volume, VOLUME.png.",
 )
-@click.option("--preset", metavar="NAME", help="activation, signed, auto (the default) or a file of yours.")
+@options.picture_preset
 @click.option("--grey", is_flag=True, help="Grey values in place of the preset's colours.")
 @click.option("--columns", type=click.IntRange(1), help="Tiles in a row. Default: a near-square grid.")
 def command(
-    volumes: tuple[Path, ...], out: Path, preset: str | None, grey: bool, columns: int | None
+    volumes: tuple[Path, ...], out: Path, preset: str | Path | None, grey: bool, columns: int | None
 ) -> None:
     """Draw the slices of volumes as grids of tiles, each with its channel number.
 

@@ -2,19 +2,104 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
+import io
+import os
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+Names = Callable[[], Iterable[str]]
 
 
-class Size(click.ParamType):
-    """``HEIGHTxWIDTH``, or three numbers for 3-D networks."""
+def registry(module: str, name: str) -> Names:
+    """Return a function that gives what a room has registered: `cnnvis --help` must not import the rooms."""
+
+    def names() -> Iterable[str]:
+        known: Iterable[str] = getattr(importlib.import_module(module), name)
+        return known
+
+    return names
+
+
+def format_names() -> list[str]:
+    """Return the extensions of all formats, without their dots."""
+    from converters import extensions
+
+    return [extension.lstrip(".") for extension in extensions()]
+
+
+def header_names() -> list[str]:
+    """Return the further headers that some format takes over its binary, without their dots."""
+    from converters import extensions, format_of
+
+    return sorted({name for extension in extensions() for name in format_of("x" + extension).headers})
+
+
+def preset_names() -> list[str]:
+    """Return the names that stand for a transfer function."""
+    from render_presets import names
+
+    return ["auto", *names()]
+
+
+def file_name(path: Path) -> str:
+    """Return the last part of a path, also where that is written as ``.`` or ``..``."""
+    return path.name if path.name not in ("", "..") else path.resolve().name
+
+
+class Shown(click.ParamType):
+    """A type whose values have a form of their own on a command line."""
+
+    def shown(self, value: Any) -> str:
+        """Return the text that stands for a converted value; files without their folders."""
+        raise NotImplementedError
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return the form of a value, for help."""
+        return self.name
+
+
+class OneOf(click.ParamType):
+    """One of the names that a room knows.
+
+    Parameters
+    ----------
+    what : str
+        What they name, for the error.
+    names : callable
+        Returns them; called only when one is to be checked or help is shown.
+    """
+
+    name = "name"
+
+    def __init__(self, what: str, names: Names) -> None:
+        self._what = what
+        self._names = names
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name, or fail with a message that tells the nearest."""
+        known = list(self._names())
+        if value not in known:
+            from extract.settings import nearest
+
+            self.fail(f"unknown {self._what} {value!r}{nearest(value, known)}", param, ctx)
+        return str(value)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return all names, for help."""
+        return f"[{'|'.join(self._names())}]"
+
+
+class Size(Shown):
+    """``HEIGHTxWIDTH``, one number for both, or three numbers for 3-D networks."""
 
     name = "HxW"
 
@@ -24,15 +109,29 @@ class Size(click.ParamType):
         """Return the numbers, or fail with a message."""
         if isinstance(value, tuple):
             return value
-        if not re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4}){1,2}", value):
+        if not re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4}){0,2}", value):
             self.fail(f"{value!r} is not a size such as 224x224", param, ctx)
-        return tuple(map(int, value.split("x")))
+        numbers = tuple(map(int, value.split("x")))
+        return numbers * 2 if len(numbers) == 1 else numbers
+
+    def shown(self, value: Any) -> str:
+        """Return ``224x224``."""
+        return "x".join(map(str, value))
 
 
-class Choices(click.ParamType):
-    """Words separated by commas."""
+class Choices(Shown):
+    """Words separated by commas.
+
+    Parameters
+    ----------
+    names : callable, optional
+        Returns the words that help shows; the room checks them, for some may be combined.
+    """
 
     name = "A,B"
+
+    def __init__(self, names: Names | None = None) -> None:
+        self._names = names
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -45,8 +144,16 @@ class Choices(click.ParamType):
             self.fail("names nothing", param, ctx)
         return tuple(dict.fromkeys(words))
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return all words, for help."""
+        return f"[{'|'.join(self._names())}],..." if self._names else self.name
 
-class Numbers(click.ParamType):
+    def shown(self, value: Any) -> str:
+        """Return ``nrrd,vti``."""
+        return ",".join(value)
+
+
+class Numbers(Shown):
     """One number, or several separated by commas."""
 
     name = "A[,B,C]"
@@ -61,6 +168,10 @@ class Numbers(click.ParamType):
             self.fail(f"{value!r} is not a list of numbers such as 104,117,123", param, ctx)
         return numbers if len(numbers) > 1 else numbers[0]
 
+    def shown(self, value: Any) -> str:
+        """Return ``104.0,117.0,123.0``."""
+        return ",".join(map(str, value if isinstance(value, tuple) else (value,)))
+
 
 class NumbersOrFile(Numbers):
     """Numbers, or the path of a .npy file."""
@@ -72,8 +183,53 @@ class NumbersOrFile(Numbers):
         is_file = isinstance(value, str) and value.endswith(".npy")
         return Path(value) if is_file else super().convert(value, param, ctx)
 
+    def shown(self, value: Any) -> str:
+        """Return the numbers, or the file's name."""
+        return file_name(value) if isinstance(value, Path) else super().shown(value)
+
+
+class Feed(Shown):
+    """``NAME=FILE.npy``: an input of a network and the file of its values."""
+
+    name = "NAME=FILE.npy"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Path]:
+        """Return the input's name and the path, or fail with a message."""
+        if isinstance(value, tuple):
+            return value
+        name, _, file = value.rpartition("=")
+        if not (name and file):
+            self.fail(f"--feed takes NAME=FILE.npy, not {value!r}", param, ctx)
+        return name, Path(file)
+
+    def shown(self, value: Any) -> str:
+        """Return ``NAME=FILE.npy``."""
+        name, path = value
+        return f"{name}={file_name(path)}"
+
+
+class Preset(Shown):
+    """The name of a transfer function, or the path of a file of one's own."""
+
+    name = "NAME|FILE.json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | Path:
+        """Return a name as text and all else as a path."""
+        return value if isinstance(value, Path) or value in preset_names() else Path(value)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return all names, for help."""
+        return f"[{'|'.join(preset_names())}|FILE.json]"
+
+    def shown(self, value: Any) -> str:
+        """Return the name, or the file's."""
+        return file_name(value) if isinstance(value, Path) else str(value)
+
 
 file_path = click.Path(path_type=Path)
+order_method = OneOf("ordering method", registry("order", "METHODS"))
 
 model_argument: Decorator = click.argument("model_path", metavar="MODEL", type=file_path)
 input_size: Decorator = click.option(
@@ -85,19 +241,18 @@ out_folder: Decorator = click.option(
 formats: Decorator = click.option(
     "--format",
     "formats",
-    type=Choices(),
+    type=Choices(format_names),
     default=("nrrd",),
-    help="File formats: nrrd nhdr nii nii.gz vox mhd mha vti vtk hdf vtkhdf; vox+mhd+nhdr writes one binary "
-    "under several headers. Default: nrrd.",
+    help="File formats; vox+mhd+nhdr writes one binary under several headers. Default: nrrd.",
 )
 dtype: Decorator = click.option(
     "--dtype",
-    type=click.Choice(["float32", "int16", "uint16", "uint8"]),
+    type=OneOf("stored type", registry("converters", "DTYPES")),
     help="Stored type; integers keep their value scale. Default: uint8 for vox, float32 for all others.",
 )
 layout: Decorator = click.option(
     "--layout",
-    type=click.Choice(["stack", "mosaic", "channels"]),
+    type=OneOf("layout", registry("converters", "LAYOUTS")),
     default="stack",
     show_default=True,
     help="stack: a slice a channel, one volume; mosaic: tiles in a plane; channels: a volume a channel.",
@@ -111,8 +266,11 @@ z_spacing: Decorator = click.option(
 )
 preset: Decorator = click.option(
     "--preset",
-    metavar="NAME",
-    help="Also write viewers' transfer functions: activation, signed, auto, or a file of your own.",
+    type=Preset(),
+    help="Also write viewers' transfer functions: by name, by the values (auto), or a file of your own.",
+)
+picture_preset: Decorator = click.option(
+    "--preset", type=Preset(), help="Transfer function. Default: auto, by the values."
 )
 quiet: Decorator = click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 
@@ -121,19 +279,32 @@ _PREPROCESSING = {
     "preset": click.option(
         "--preprocess",
         "preset_",
-        metavar="PRESET",
-        help="How pictures become inputs: torch, caffe, tf, lite, unit (0..1) or raw (0..255); the options "
-        "below change single settings of it, or of the model's TOML file.",
+        type=OneOf("preprocessing preset", registry("extract.preprocessing", "PRESETS")),
+        help="How pictures become inputs: as for a family of networks, unit (0..1) or raw (0..255); the "
+        "options below change single settings of it, or of the model's TOML file.",
     ),
     "size": click.option("--size", type=Size(), help="Input height x width; by default what the model says."),
-    "resize": click.option("--resize", metavar="crop|stretch|pad", help="How a picture gets to that size."),
+    "resize": click.option(
+        "--resize",
+        type=OneOf("way to resize", registry("extract.preprocessing", "RESIZES")),
+        help="How a picture gets to that size.",
+    ),
     "short_side": click.option(
         "--short-side", type=int, help="For crop: shorter side before the cut, in pixels."
     ),
-    "interpolation": click.option(
-        "--interpolation", metavar="NAME", help="nearest bilinear bicubic lanczos box."
+    "crop_fraction": click.option(
+        "--crop-fraction", type=float, help="For crop: share of the resized picture that the cut keeps."
     ),
-    "channels": click.option("--channels", metavar="RGB|BGR|L", help="Order of the network's channels."),
+    "interpolation": click.option(
+        "--interpolation",
+        type=OneOf("interpolation", registry("extract.preprocessing", "INTERPOLATIONS")),
+        help="How values between pixels are found.",
+    ),
+    "channels": click.option(
+        "--channels",
+        type=OneOf("order of channels", registry("extract.preprocessing", "CHANNELS")),
+        help="Order of the network's channels.",
+    ),
     "scale": click.option("--scale", type=float, help="Factor on values 0..255, before mean."),
     "mean": click.option(
         "--mean", type=NumbersOrFile(), help="Subtracted: a number, one a channel, or an array."
@@ -142,6 +313,7 @@ _PREPROCESSING = {
     "background": click.option(
         "--background", type=Numbers(), help="Colour under transparent pixels, 0..255."
     ),
+    "fill": click.option("--fill", type=Numbers(), help="For pad: colour around the picture, 0..255."),
     "axes": click.option(
         "--axes", metavar="zyx", help="For volumes: which axes are depth, height and width."
     ),
@@ -162,7 +334,7 @@ def preprocessing(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def made(folder: Path) -> Path:
-    """Return the folder, made if it is missing.
+    """Return the folder, made if it is missing; it goes again if the command leaves it empty.
 
     Raises
     ------
@@ -170,13 +342,33 @@ def made(folder: Path) -> Path:
         If it cannot be made.
     """
     try:
+        new = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise click.ClickException(f"{folder}: cannot make this folder: {error.strerror}") from error
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.call_on_close(functools.partial(_remove_empty, new))
     return folder
 
 
+def _remove_empty(folders: list[Path]) -> None:
+    with contextlib.suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
+
+
 def print_paths(paths: list[Path]) -> None:
-    """Print what was written, a path a line."""
-    for path in paths:
-        click.echo(str(path))
+    """Print what was written, a path a line; whoever reads the list may stop, the work goes on."""
+    try:
+        for path in paths:
+            click.echo(str(path))
+    except BrokenPipeError:
+        mute()
+
+
+def mute() -> None:
+    """Let all further output vanish, also Python's own flush at exit."""
+    # a stand-in for it, such as a notebook's, is no file
+    with contextlib.suppress(io.UnsupportedOperation):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

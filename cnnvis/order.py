@@ -6,17 +6,19 @@ from pathlib import Path
 
 import click
 
-from .options import dtype, file_path, print_paths
+from .options import dtype, file_path, order_method, print_paths
 
 
 @click.command()
 @click.argument("source", metavar="IN", type=file_path)
 @click.argument("target", metavar="OUT", type=file_path)
-@click.option("--by", "method", required=True, metavar="METHOD", help="identity, mean, sparsity or random.")
-@click.option("--seed", type=int, help="For random.")
+@click.option("--by", "method", type=order_method, required=True, help="What the order follows.")
+@click.option("--seed", type=click.IntRange(0), help="For random.")
 @dtype
 def command(source: Path, target: Path, method: str, seed: int | None, dtype: str | None) -> None:
     """Write a volume with its slices reordered; labels and permutation stay with it.
+
+    The recorded permutation is that from the layer's own channels, also of a volume that was ordered before.
 
     \b
     Examples:
@@ -25,7 +27,9 @@ def command(source: Path, target: Path, method: str, seed: int | None, dtype: st
     import order
     from converters import read, write
 
+    from .provenance import derived
+
     volume = read(source)
     parameters = {} if seed is None else {"seed": seed}
     ordering = order.by(method, volume, **parameters)
-    print_paths(write(ordering.apply(volume), target, dtype=dtype))
+    print_paths(write(derived(ordering.apply(volume)), target, dtype=dtype))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from render_presets import Fitted
 
 
-def read_fitted(path: Path, preset: str | None) -> tuple[Volume, Fitted]:
+def read_fitted(path: Path, preset: str | Path | None) -> tuple[Volume, Fitted]:
     """Return a file's volume and a transfer function fitted to it; None or ``auto`` chooses by the values."""
     from converters import read
     from render_presets import PresetError, choose, fit, load

@@ -14,17 +14,13 @@ from . import options
 @click.option(
     "--viewer",
     "viewers",
-    type=options.Choices(),
-    help="paraview, slicer, cgv. Default: all that open this format.",
+    type=options.Choices(options.registry("render_presets", "VIEWERS")),
+    help="Default: all that open this format.",
 )
-@click.option(
-    "--preset",
-    metavar="NAME",
-    help="activation, signed, auto or a file of your own. Default: auto, by the values.",
-)
+@options.picture_preset
 @options.out_folder
 def command(
-    volumes: tuple[Path, ...], viewers: tuple[str, ...] | None, preset: str | None, out: Path
+    volumes: tuple[Path, ...], viewers: tuple[str, ...] | None, preset: str | Path | None, out: Path
 ) -> None:
     """Write what viewers need to show volumes well: transfer functions, scripts, scenes.
 
@@ -35,6 +31,7 @@ def command(
     """
     from render_presets import write_presets
 
+    name = None if preset in (None, "auto") else str(preset)
     folder = options.made(out)
     for volume in volumes:
-        options.print_paths(write_presets(volume, viewers, folder, None if preset == "auto" else preset))
+        options.print_paths(write_presets(volume, viewers, folder, name))

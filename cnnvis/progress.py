@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Iterable
-from typing import TypeVar
-
-T = TypeVar("T")
+from collections.abc import Callable, Iterator
 
 
-def progress(work: Iterable[T], what: str, quiet: bool, total: int | None = None) -> Iterable[T]:
-    """Return `work` with a progress bar, which stays away from anything but a terminal."""
+@contextlib.contextmanager
+def progress(total: int, what: str, quiet: bool) -> Iterator[Callable[[], object]]:
+    """Yield a function that counts one piece of work as done; the bar stays away from all but terminals."""
     if quiet or not sys.stderr.isatty():
-        return work
+        yield lambda: None
+        return
     from tqdm import tqdm
 
-    return tqdm(work, desc=what, total=total, delay=2, file=sys.stderr, leave=False)
+    with tqdm(total=total, desc=what, delay=2, file=sys.stderr, leave=False) as bar:
+        yield bar.update

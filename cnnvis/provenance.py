@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 from . import __version__
 
 if TYPE_CHECKING:
+    import click
+
+    from converters import Volume
     from extract import Model
 
 
 def model_facts(model: Model) -> dict[str, Any]:
     """Return name and SHA-256 of the model's file, and of the files that hold its external weights."""
-    from extract.preprocessing import sha256
+    from extract.files import sha256
 
     files = {
         entry.value
@@ -36,6 +39,19 @@ def software() -> dict[str, Any]:
     return {"software": {"cnnvis": __version__, **libraries}, "command": command_line()}
 
 
+def derived(volume: Volume) -> Volume:
+    """Return the volume with the command that is running, and our versions, at the end of its ``history``.
+
+    ``command`` and ``software`` in its facts stay those that computed its values first.
+    """
+    import numpy
+
+    earlier = volume.facts.get("history")
+    step = {"command": command_line(), "software": {"cnnvis": __version__, "numpy": numpy.__version__}}
+    history = [*(earlier if isinstance(earlier, list) else []), step]
+    return volume.replace(facts={**volume.facts, "history": history})
+
+
 def command_line() -> str:
     """Return the command that is running: its name and options, file names without their folders."""
     import shlex
@@ -53,17 +69,15 @@ def command_line() -> str:
         flag = [] if isinstance(parameter, click.Argument) else [parameter.opts[-1]]
         if isinstance(value, bool):
             words += flag if value else []
-        elif isinstance(value, tuple) and parameter.multiple:
-            words += [word for item in value for word in (*flag, _word(item))]
-        else:
-            words += [*flag, _word(value)]
+            continue
+        for item in value if parameter.multiple or parameter.nargs == -1 else [value]:
+            words += [*flag, _word(parameter.type, item)]
     return shlex.join(words)
 
 
-def _word(value: Any) -> str:
-    if isinstance(value, Path):
-        return value.name
-    if isinstance(value, tuple):
-        separator = "x" if all(isinstance(v, int) for v in value) else ","
-        return separator.join(map(str, value))
-    return str(value)
+def _word(kind: click.ParamType, value: Any) -> str:
+    from .options import Shown, file_name
+
+    if isinstance(kind, Shown):
+        return kind.shown(value)
+    return file_name(value) if isinstance(value, Path) else str(value)

@@ -12,10 +12,10 @@ from . import options
 @click.command()
 @click.argument("volume_path", metavar="VOLUME", type=options.file_path)
 @click.option("-o", "--out", required=True, type=options.file_path, metavar="OUT.png")
-@click.option("--preset", metavar="NAME", help="activation, signed, auto (the default) or a file of yours.")
+@options.picture_preset
 @click.option("--size", default="800x600", show_default=True, metavar="WxH", help="In pixels.")
 @click.option("--no-legend", is_flag=True, help="Leave the strip with source, range and colours out.")
-def command(volume_path: Path, out: Path, preset: str | None, size: str, no_legend: bool) -> None:
+def command(volume_path: Path, out: Path, preset: str | Path | None, size: str, no_legend: bool) -> None:
     """Render a volume off-screen, by VTK, with the transfer function that the viewers get.
 
     Needs no display; where no OpenGL library is installed, a projection is drawn without one.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from extract import Input, Model
     from extract.geometry import Place
     from extract.images import PreparedInput
+    from extract.placement import Roles
 
 
 def note(message: str) -> None:
@@ -34,7 +35,7 @@ class View:
     order : str
         A method of `order.METHODS`; for layout ``stack`` only, unless it is ``identity``.
     z_spacing : str
-        As `place.placed` takes it.
+        As `extract.placement.placed` takes it.
     facts : mapping
         What all side-cars say: model and software.
 
@@ -51,8 +52,7 @@ class View:
 
     def __post_init__(self) -> None:
         import order
-
-        from .place import slice_spacing
+        from extract.placement import slice_spacing
 
         slice_spacing((1, 1, 1), (1.0, 1.0), self.z_spacing)
         order.find(self.order)
@@ -60,54 +60,44 @@ class View:
             raise CnnVisError(f"--order sorts the slices of layout stack; layout {self.layout} has none")
 
     def volumes(
-        self, model: Model, name: str, values: NDArray[Any], place: Place | None, one: PreparedInput
+        self, tensor: Placed, values: NDArray[Any], index: int, one: PreparedInput
     ) -> Iterator[tuple[str, Volume]]:
-        """Yield the file stem and the volume for each part of a layer's output.
+        """Yield the file stem and the volume for each part of a layer's output for one image.
 
         Parameters
         ----------
-        model : Model
-            The network.
-        name : str
-            The layer or tensor, as it was asked for.
+        tensor : Placed
+            The layer or tensor.
         values : ndarray
-            Its output for one image, without a batch axis.
-        place : Place or None
-            Where its units lie.
+            Its output for a batch.
+        index : int
+            The image's number in the batch.
         one : PreparedInput
             The image.
         """
         import numpy as np
 
         from converters import lay_out
+        from extract.placement import Frame, image_of, placed
 
         from .names import file_stem
-        from .place import Frame, channels_first, placed, sort_axes
 
-        bad = values.size - int(np.isfinite(values).sum())
+        own = image_of(values, tensor.roles, index)
+        bad = own.size - int(np.isfinite(own).sum())
         if bad:
-            note(f"layer {name!r}, image {one.name!r}: {bad} of {values.size} values are NaN or infinite")
-        roles = sort_axes(place, values.ndim + 1)
+            note(f"layer {tensor.name!r}, image {one.name!r}: {bad} of {own.size} values are NaN or infinite")
         frame = Frame(one.spacing, one.origin, np.reshape(one.direction, (3, 3)))
-        layer = model.layers.get(name)
-        facts = {
-            **self.facts,
-            "image": dict(one.facts),
-            "layer": name,
-            "operator": layer.operator if layer else None,
-            "tensor": model.tensor(name),
-            "quantity": "act",
-        }
-        for volume in lay_out(channels_first(values, roles), self.layout):
-            volume = placed(volume, place, roles, frame, self.z_spacing)
+        facts = {**self.facts, "image": dict(one.facts), **tensor.facts, "quantity": "act"}
+        for volume in lay_out(own, self.layout):
+            volume = placed(volume, tensor.place, tensor.roles, frame, self.z_spacing)
             volume = volume.replace(name="activation", facts={**facts, **volume.facts})
             layout = volume.facts["layout"]
             ordered = self.order != "identity" and layout["kind"] == "stack"
             stem = file_stem(
                 "act",
-                model=model.path.stem,
+                model=tensor.model,
                 img=one.name,
-                layer=name,
+                layer=tensor.name,
                 channel=str(layout["channel"]) if "channel" in layout else None,
                 order=self.order if ordered else None,
             )
@@ -119,6 +109,31 @@ class View:
         return order.by(self.order, volume).apply(volume)
 
 
+@dataclass(frozen=True)
+class Placed:
+    """A tensor with what is known of its axes.
+
+    Parameters
+    ----------
+    name : str
+        The layer or tensor, as it was asked for.
+    model : str
+        What the model is called in file names.
+    place : Place or None
+        Where its units lie.
+    roles : Roles
+        What its axes are.
+    facts : mapping
+        What its side-cars say: layer, operator, tensor.
+    """
+
+    name: str
+    model: str
+    place: Place | None
+    roles: Roles
+    facts: Mapping[str, Any]
+
+
 class Places:
     """Where the tensors of a model lie, worked out once for each size of input.
 
@@ -128,18 +143,70 @@ class Places:
         The network.
     target : Input
         The input that the images are for.
+    others : mapping of str to tuple of int
+        Shapes of the further inputs.
     """
 
-    def __init__(self, model: Model, target: Input) -> None:
+    def __init__(self, model: Model, target: Input, others: Mapping[str, tuple[int, ...]]) -> None:
         self._model = model
         self._target = target
-        self._known: dict[tuple[int, ...], dict[str, Place]] = {}
+        self._others = dict(others)
+        self._known: dict[tuple[int, ...], tuple[dict[str, Place], dict[str, int | None]]] = {}
+        self._noted: set[str] = set()
 
-    def of(self, name: str, shape: tuple[int, ...]) -> Place | None:
-        """Return the place of a layer or tensor for images of a shape (C, H, W) or (C, D, H, W)."""
-        if shape not in self._known:
-            declared = (*shape[1:], shape[0]) if self._target.channels_last else shape
-            batch = (self._target.shape or (None,))[0] or 1
-            shapes = self._model.shapes({self._target.name: (batch, *declared)})
-            self._known[shape] = self._model.places(shapes)
-        return self._known[shape].get(self._model.tensor(name))
+    def of(self, name: str, values: NDArray[Any], image: tuple[int, ...], count: int) -> Placed:
+        """Return what is known of a layer's axes.
+
+        Parameters
+        ----------
+        name : str
+            The layer or tensor, as it was asked for.
+        values : ndarray
+            Its output for the batch.
+        image : tuple of int
+            Shape of an image: (C, H, W) or (C, D, H, W).
+        count : int
+            How many images the batch holds.
+
+        Raises
+        ------
+        ModelError
+            If several images went in, and the output has no axis for them.
+        """
+        from extract import ModelError
+        from extract.placement import roles_of
+
+        places, batches = self._at(image)
+        tensor = self._model.tensor(name)
+        batch = batches.get(tensor, 0) if tensor in batches or _batched(values, count) else None
+        if batch is not None and (batch >= values.ndim or values.shape[batch] != count):
+            batch = None
+        if batch is None and count > 1:
+            raise ModelError(
+                f"{self._model.path}: {name!r} has no axis that runs over the images: its shape for "
+                f"{count} of them is {values.shape}; use --batch 1"
+            )
+        place = places.get(tensor)
+        roles = roles_of(place, values.ndim, batch, self._target.name)
+        if place is not None and place.reason and name not in self._noted:
+            self._noted.add(name)
+            note(f"layer {name!r} stays in index space: {place.reason}")
+        layer = self._model.layers.get(name)
+        facts = {"layer": name, "operator": layer.operator if layer else None, "tensor": tensor}
+        return Placed(name, self._model.path.stem, place, roles, facts)
+
+    def _at(self, image: tuple[int, ...]) -> tuple[dict[str, Place], dict[str, int | None]]:
+        from extract.batching import batch_axes
+
+        if image not in self._known:
+            declared = (*image[1:], image[0]) if self._target.channels_last else image
+            shape = ((self._target.shape or (None,))[0] or 1, *declared)
+            shapes = self._model.shapes({**self._others, self._target.name: shape})
+            batches = batch_axes(self._model, self._target.name, shape, self._others)
+            self._known[image] = self._model.places(shapes), batches
+        return self._known[image]
+
+
+def _batched(values: NDArray[Any], count: int) -> bool:
+    """Whether an output of which the graph tells nothing looks as if its first axis were the batch."""
+    return values.ndim > 0 and len(values) == count

@@ -52,40 +52,43 @@ def command(
       cnnvis weights net.onnx --layer 'conv*' -o volumes --layout channels --format nii.gz
     """
     from converters.layouts import lay_out_kernels
+    from extract.placement import slice_spacing
 
     from .export import Export, targets
     from .models import open_model
     from .names import file_stem
-    from .place import slice_spacing
     from .progress import progress
     from .provenance import model_facts, software
 
     model = open_model(model_path).model
     export = Export(options.made(out), targets(formats), dtype, preset)
     source = model_facts(model)
-    for name in progress(find_parameters(model, layers), "weights", quiet):
-        layer, _, parameter = name.rpartition(".") if name in model.parameters else ("", "", name)
-        for volume in lay_out_kernels(model.value(name), layout):
-            kind = volume.facts["layout"]
-            x, y, z = volume.spacing
-            if kind["kind"] in ("stack", "channels") and volume.frames is None:
-                z = slice_spacing(volume.size, volume.spacing, z_spacing)
-            facts = {
-                "model": source,
-                "layer": layer or None,
-                "quantity": parameter,
-                "tensor": model.tensor(name),
-                **volume.facts,
-                **software(),
-            }
-            stem = file_stem(
-                parameter,
-                model=model.path.stem,
-                layer=layer or None,
-                filter=str(kind["channel"]) if "channel" in kind else None,
-            )
-            volume = volume.replace(name=parameter, spacing=(x, y, z), facts=facts)
-            options.print_paths(export.write(volume, stem))
+    names = find_parameters(model, layers)
+    with progress(len(names), "weights", quiet) as done:
+        for name in names:
+            layer, role, tensor = model.parameter(name)
+            for volume in lay_out_kernels(model.value(name), layout):
+                kind = volume.facts["layout"]
+                x, y, z = volume.spacing
+                if kind["kind"] in ("stack", "channels") and volume.frames is None:
+                    z = slice_spacing(volume.size, volume.spacing, z_spacing)
+                facts = {
+                    "model": source,
+                    "layer": layer,
+                    "quantity": role,
+                    "tensor": tensor,
+                    **volume.facts,
+                    **software(),
+                }
+                stem = file_stem(
+                    role,
+                    model=model.path.stem,
+                    layer=layer,
+                    filter=str(kind["channel"]) if "channel" in kind else None,
+                )
+                volume = volume.replace(name=role, spacing=(x, y, z), facts=facts)
+                options.print_paths(export.write(volume, stem))
+            done()
 
 
 def find_parameters(model: Model, patterns: tuple[str, ...]) -> list[str]:
@@ -94,20 +97,19 @@ def find_parameters(model: Model, patterns: tuple[str, ...]) -> list[str]:
     Raises
     ------
     ModelError
-        If a layer that is named outright has no parameters, or a pattern finds none.
+        If a layer that is named outright has no weight, or a pattern finds none.
     """
     from extract import ModelError
 
     found: dict[str, None] = {}
     for pattern in patterns:
-        names = [pattern] if pattern in model.parameters else model.find([pattern])
         own = []
-        for name in names:
+        for name in model.find([pattern]):
             if name in model.layers:
-                own += [f"{name}.weight"] if model.layers[name].parameters else []
+                own += [f"{name}.weight"] if "weight" in model.layers[name].named_parameters else []
             else:
                 own.append(name)
         if not own:
-            raise ModelError(f"{model.path}: {pattern!r} has no parameters")
+            raise ModelError(f"{model.path}: {pattern!r} has no parameters named weight")
         found.update(dict.fromkeys(own))
     return list(found)

@@ -46,7 +46,7 @@ FILE NAMES
 M is the model, I the picture that it saw, L the layer, C the channel, where a file holds only one, O the
 method that ordered the slices, Q what the values are, and EXT the file format. Parts that do not apply are
 left out (no order means channel order), and there may be others of the form key-value. Q is for example act
-for activations, weight for filters, picture for what the network saw. All characters but English letters,
+for activations, weight for filters, input for what the network saw. All characters but English letters,
 digits and . - + = , are percent-encoded as in web addresses: % and two hexadecimal digits for each byte in
 UTF-8, so %2F is a slash and %20 a blank. A name that was too long is cut: then ~ and 8 digits make it unique.
 """

@@ -17,6 +17,7 @@ from ._files import check_size, guarded, raw
 from .encoding import Encoding
 from .errors import CnnVisWarning, VolumeError
 from .registry import Format, register
+from .shared_binary import HEADERS
 from .volume import IDENTITY, Vector, Volume
 
 _TYPE_OF = {"uint8": "unsigned byte", "int16": "signed short", "uint16": "unsigned short", "float32": "float"}
@@ -168,4 +169,4 @@ def _existing(path: Path, suffix: str) -> Path:
     return file
 
 
-register(Format("CGV", (".vox", ".hd"), read, write, dtype="uint8"))
+register(Format("CGV", (".vox", ".hd"), read, write, dtype="uint8", headers=HEADERS))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from warnings import warn
 
 from . import sidecar
 from .encoding import Encoding
-from .errors import CnnVisError, VolumeError
+from .errors import CnnVisError, CnnVisWarning, VolumeError
 from .staging import staging
 from .volume import Volume
+
+Header = Callable[[Volume, Path, Encoding], bytes]
+"""``header(volume, path, encoding)`` returns a header over the binary of the file `path`."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class Format:
         Whether a file holds several frames (4-D).
     viewer_scales : bool
         Whether viewers apply slope and intercept, and so show values and not stored numbers.
+    headers : mapping of str to callable
+        Further headers that the format's binary can have, by their extensions without the dot.
     """
 
     name: str
@@ -42,6 +50,7 @@ class Format:
     dtype: str = "float32"
     frames: bool = False
     viewer_scales: bool = False
+    headers: Mapping[str, Header] = field(default_factory=dict)
 
 
 _FORMATS: dict[str, Format] = {}
@@ -134,8 +143,8 @@ def write(
     dtype : {"float32", "int16", "uint16", "uint8"}, optional
         The stored type; by default the format's own (uint8 for CGV, float32 for all others). Integer types
         store the linear map that `Encoding.fit` chooses.
-    headers : tuple of {"mhd", "nhdr"}
-        Further headers over the same binary, for ``.vox`` files only.
+    headers : tuple of str
+        Further headers over the same binary, of those in `Format.headers`: "mhd" and "nhdr" for CGV.
 
     Returns
     -------
@@ -145,7 +154,12 @@ def write(
     Raises
     ------
     VolumeError
-        If the format cannot hold the volume, or the file cannot be written.
+        If the format cannot hold the volume, or has no such headers, or the file cannot be written.
+
+    Warns
+    -----
+    CnnVisWarning
+        If an earlier header of ours over the binary, not asked for now, no longer fits and was removed.
     """
     path = Path(path)
     form = format_of(path)
@@ -156,17 +170,45 @@ def write(
         with staging(path.parent) as folder:
             staged = folder / path.name
             form.write(volume, staged, encoding)
-            if headers:
-                from .shared_binary import write_headers
-
-                write_headers(volume, staged, encoding, headers)
+            for kind in headers:
+                staged.with_suffix(f".{kind}").write_bytes(_header(form, kind)(volume, staged, encoding))
             names = sorted(file.name for file in folder.iterdir() if file != staged)
             sidecar.write(volume, staged, encoding)
+        written = [path, *(path.with_name(name) for name in names)]
+        for kind, header in form.headers.items():
+            other = path.with_suffix(f".{kind}")
+            if other not in written and _is_over(other, written):
+                _remove_stale(other, header(volume, path, encoding))
     except CnnVisError as error:
         raise _naming(path, error) from error
     except OSError as error:
         raise VolumeError(f"{path}: {error.strerror or error}") from error
-    return [path, *(path.with_name(name) for name in names), sidecar.path_of(path)]
+    return [*written, sidecar.path_of(path)]
+
+
+def _header(form: Format, kind: str) -> Header:
+    if not form.headers:
+        others = " or ".join(extension for extension, other in _FORMATS.items() if other.headers)
+        raise VolumeError(f"further headers need a {others} file, whose binary they share")
+    if kind not in form.headers:
+        raise VolumeError(f"unknown header {kind!r}: choose of {', '.join(form.headers)}")
+    return form.headers[kind]
+
+
+def _is_over(header: Path, binaries: Sequence[Path]) -> bool:
+    """Return whether a header exists, is ours, and has one of the binaries for its data file."""
+    if not header.is_file():
+        return False
+    text = header.read_bytes()
+    names = b"|".join(re.escape(os.fsencode(binary.name)) for binary in binaries)
+    data_file = re.search(rb"(?m)[=:] (?:" + names + rb")$", text)
+    return data_file is not None and re.search(rb"(?mi)^cnnvis", text) is not None
+
+
+def _remove_stale(header: Path, expected: bytes) -> None:
+    if header.read_bytes() != expected:
+        header.unlink()
+        warn(f"{header}: removed, as the data file that it shared was replaced", CnnVisWarning, stacklevel=3)
 
 
 def _naming(path: Path, error: CnnVisError) -> CnnVisError:

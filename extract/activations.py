@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from converters.errors import CnnVisWarning
 
 from .errors import ImageError, ModelError
 from .model import Input, Model
@@ -49,7 +52,8 @@ def activations(model: Model, x: Feed, names: Sequence[str]) -> dict[str, NDArra
 class Extractor:
     """A network prepared to give the activations of chosen layers for one batch after the other.
 
-    Only the ancestors of the chosen layers are loaded and run.
+    Only the ancestors of the chosen layers are loaded and run. Of the layers that a pattern matches, those
+    that put out no tensor of numbers are left out, with a `CnnVisWarning`.
 
     Parameters
     ----------
@@ -73,6 +77,7 @@ class Extractor:
     ) -> None:
         self.model = model
         self.tensors = {name: model.tensor(name) for name in model.find(names)}
+        self._named = frozenset(names)
         inputs = {value.name for value in model.inputs}
         made = dict.fromkeys(t for t in self.tensors.values() if t not in inputs)
         try:
@@ -97,7 +102,14 @@ class Extractor:
                 values.update(zip(self._runner.outputs, self._run(feeds), strict=True))
             except ModelError as error:
                 raise ModelError(f"{self.model.path}: {error}") from error
-        return {name: _float32(name, values[tensor]) for name, tensor in self.tensors.items()}
+        chosen = {name: values[tensor] for name, tensor in self.tensors.items()}
+        wrong = [name for name, value in chosen.items() if not _is_numbers(value)]
+        for name in wrong:
+            message = f"{self.model.path}: the output of {name!r} is not a tensor of numbers"
+            if name in self._named:
+                raise ModelError(message)
+            warnings.warn(f"{message}: left out", CnnVisWarning, stacklevel=2)
+        return {name: np.asarray(v, dtype=np.float32) for name, v in chosen.items() if name not in wrong}
 
     def _feeds(self, x: Feed) -> dict[str, NDArray[Any]]:
         model = self.model
@@ -135,6 +147,9 @@ class Extractor:
             # the last piece is filled up with its last image
             chosen = np.minimum(np.arange(start, start + size), count - 1)
             outputs = self._runner.run({name: feed[chosen] for name, feed in feeds.items()})
+            for tensor, output in zip(self._runner.outputs, outputs, strict=True):
+                if not output.ndim or len(output) != size:
+                    raise ModelError(f"{tensor!r} has no batch axis: give the model {size} images at a time")
             pieces.append([output[: count - start] for output in outputs])
         return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
 
@@ -151,10 +166,15 @@ def _checked(model: Model, target: Input, x: Any) -> NDArray[Any]:
         raise ImageError(f"{model.path}: input {target.name!r} takes {wanted}, not {given}")
     if array.size == 0:
         raise ImageError(f"{model.path}: input {target.name!r} got an empty batch: {given}")
-    return np.ascontiguousarray(array, dtype=target.dtype)
+    with np.errstate(invalid="ignore"):
+        fed = np.ascontiguousarray(array, dtype=target.dtype)
+    if fed.dtype.kind in "iu" and not np.array_equal(fed, array):
+        raise ImageError(
+            f"{model.path}: input {target.name!r} takes whole numbers of type {target.dtype}, not values "
+            f"from {array.min():g} to {array.max():g}; pictures fit with --preprocess raw"
+        )
+    return fed
 
 
-def _float32(name: str, value: Any) -> NDArray[np.float32]:
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "biufV":
-        raise ModelError(f"{name!r} is not a tensor of numbers")
-    return np.asarray(value, dtype=np.float32)
+def _is_numbers(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in "biufV"

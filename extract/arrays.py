@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ImageError
+from .files import check_file
 
 
 def open_array(path: Path) -> NDArray[Any]:
@@ -30,8 +31,7 @@ def open_array(path: Path) -> NDArray[Any]:
     ImageError
         If the file is missing, no .npy file, shorter than its header says, or holds no real numbers.
     """
-    if not path.is_file():
-        raise ImageError(f"{path}: " + ("is a folder, not an array" if path.is_dir() else "no such file"))
+    check_file(path, "an array")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -12,7 +12,9 @@ from converters.errors import CnnVisError
 
 from .arrays import one_line
 from .errors import ModelError
-from .preprocessing import Preprocessing, configure, nearest
+from .files import check_file
+from .preprocessing import Preprocessing, configure
+from .settings import nearest
 
 _KEYS = ("model", "weights", "labels", "input")
 
@@ -79,8 +81,7 @@ def read_description(path: Path) -> ModelDescription:
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ModelError(f"{path}: " + ("is a folder" if path.is_dir() else "no such file"))
+    check_file(path, "a description", ModelError)
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,30 +58,60 @@ def constants(graph: onnx.GraphProto) -> set[str]:
     return known
 
 
-def whole_constants(graph: onnx.GraphProto) -> set[str]:
-    """Return the names of the constants that are known to hold no floating-point numbers, such as shapes."""
+def whole_constants(proto: onnx.ModelProto, constant: Collection[str]) -> set[str]:
+    """Return those constants that are known to hold no floating-point numbers, such as shapes.
+
+    Parameters
+    ----------
+    proto : onnx.ModelProto
+        The whole model; no weight is read or copied.
+    constant : collection of str
+        Names of its constant tensors, as `constants` finds them.
+    """
     import onnx
 
-    floating = {
-        onnx.TensorProto.FLOAT,
-        onnx.TensorProto.DOUBLE,
-        onnx.TensorProto.FLOAT16,
-        onnx.TensorProto.BFLOAT16,
-    }
-    whole = {tensor.name for tensor in graph.initializer if tensor.data_type not in floating}
-    for node in graph.node:
-        for attribute in node.attribute:
-            by_tensor = node.op_type == "Constant" and attribute.HasField("t")
-            if (
-                attribute.name in ("value_int", "value_ints", "value_string", "value_strings")
-                or (by_tensor and attribute.t.data_type not in floating)
-                or (node.op_type == "Cast" and attribute.name == "to" and attribute.i not in floating)
-            ):
-                whole.update(node.output)
-    return whole
+    kinds = onnx.TensorProto
+    floating = {kinds.FLOAT, kinds.DOUBLE, kinds.FLOAT16, kinds.BFLOAT16}
+    types = {tensor.name: tensor.data_type for tensor in proto.graph.initializer}
+    types |= {tensor.values.name: tensor.values.data_type for tensor in proto.graph.sparse_initializer}
+    part = shell(proto)
+    part.graph.initializer.extend(stub(tensor) for tensor in proto.graph.initializer)
+    for node in proto.graph.node:
+        stored = [a.t for a in node.attribute if node.op_type == "Constant" and a.HasField("t")]
+        if stored:
+            types[node.output[0]] = stored[0].data_type
+            part.graph.initializer.append(stub(stored[0], node.output[0]))
+        elif any(name in constant for name in node.output):
+            part.graph.node.append(node)
+    with suppress(onnx.shape_inference.InferenceError):  # what is broken is reported where it is used
+        part = onnx.shape_inference.infer_shapes(part)
+    types |= {value.name: value.type.tensor_type.elem_type for value in part.graph.value_info}
+    return {name for name in constant if types.get(name, 0) not in {kinds.UNDEFINED, *floating}}
 
 
-def cut(proto: onnx.ModelProto, outputs: Iterable[str]) -> onnx.ModelProto:
+def shell(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model of the same versions and operator sets whose graph is empty."""
+    import onnx
+
+    result = onnx.ModelProto(ir_version=proto.ir_version)
+    result.opset_import.extend(proto.opset_import)
+    result.graph.name = proto.graph.name or "graph"
+    return result
+
+
+def stub(tensor: onnx.TensorProto, name: str | None = None) -> onnx.TensorProto:
+    """Return a weight's name, type and shape without its data, as if they lay in another file."""
+    import onnx
+
+    result = onnx.TensorProto(name=name or tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+    result.data_location = onnx.TensorProto.EXTERNAL
+    result.external_data.add(key="location", value="weights")
+    return result
+
+
+def cut(
+    proto: onnx.ModelProto, outputs: Iterable[str], stubs: Collection[str] = frozenset()
+) -> onnx.ModelProto:
     """Return a model of only the nodes, weights and inputs that `outputs` need.
 
     Parameters
@@ -90,6 +121,8 @@ def cut(proto: onnx.ModelProto, outputs: Iterable[str]) -> onnx.ModelProto:
     outputs : iterable of str
         Tensors of its graph, made by nodes. They become the outputs, in this order, by name alone:
         onnxruntime finds their types.
+    stubs : collection of str
+        Weights that come without their data.
 
     Notes
     -----
@@ -107,11 +140,11 @@ def cut(proto: onnx.ModelProto, outputs: Iterable[str]) -> onnx.ModelProto:
             nodes.append(node)
             needed.update(reads(node))
     weights = initializer_names(graph)
-    result = onnx.ModelProto(ir_version=proto.ir_version)
-    result.opset_import.extend(proto.opset_import)
-    result.graph.name = graph.name or "graph"
+    result = shell(proto)
     result.graph.node.extend(reversed(nodes))
-    result.graph.initializer.extend(t for t in graph.initializer if t.name in needed)
+    result.graph.initializer.extend(
+        stub(t) if t.name in stubs else t for t in graph.initializer if t.name in needed
+    )
     result.graph.sparse_initializer.extend(t for t in graph.sparse_initializer if t.values.name in needed)
     result.graph.input.extend(v for v in graph.input if v.name in needed and v.name not in weights)
     result.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)

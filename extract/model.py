@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import ModelError, UnknownNameError
 from .graph import constants, initializer_names, whole_constants
@@ -23,13 +25,41 @@ if TYPE_CHECKING:
 
 Shape = tuple[int | None, ...]
 
-# Constant inputs of these operators say how they work; they are no learned parameters.
-_SETTINGS = frozenset(
-    {
-        *("Clip", "Dropout", "DequantizeLinear", "NonMaxSuppression", "OneHot", "Pad", "QuantizeLinear"),
-        *("Range", "Resize", "TopK", "Upsample"),
-    }
-)
+Slots = tuple[tuple[int, ...], ...]
+
+_TWO: Slots = ((1,), (2,))
+# Where operators take their parameters: for each of weight, bias, param2, ... the input slots it may come in,
+# the first constant one counts. Operators that are not listed take them in any slot, in their order.
+_SLOTS: dict[str, Slots] = {
+    # constant inputs of these say how they work
+    **dict.fromkeys(
+        (
+            *("Clip", "Dropout", "DequantizeLinear", "NonMaxSuppression", "OneHot", "Pad", "QuantizeLinear"),
+            *("Range", "Resize", "TopK", "Upsample", "com.microsoft.DequantizeLinear"),
+            *("com.microsoft.QLinearAveragePool", "com.microsoft.QLinearConcat"),
+            *("com.microsoft.QLinearGlobalAveragePool", "com.microsoft.QLinearLeakyRelu"),
+            *("com.microsoft.QLinearReduceMean", "com.microsoft.QLinearSigmoid"),
+            *("com.microsoft.QLinearSoftmax", "com.microsoft.QuantizeLinear"),
+        ),
+        (),
+    ),
+    **dict.fromkeys(("Conv", "ConvTranspose", "com.microsoft.FusedConv"), _TWO),
+    **dict.fromkeys(("GroupNormalization", "InstanceNormalization", "LayerNormalization"), _TWO),
+    "BatchNormalization": ((1,), (2,), (3,), (4,)),
+    "DeformConv": ((1,), (3,), (2,), (4,)),
+    "Gemm": ((1, 0), (2,)),
+    # weight, bias, recurrent weight, initial states, peepholes
+    **dict.fromkeys(("GRU", "LSTM", "RNN"), ((1,), (3,), (2,), (5,), (6,), (7,))),
+    # between the quantized values lie their scales and zero points
+    "ConvInteger": ((1,),),
+    "MatMulInteger": ((1, 0),),
+    "QLinearConv": ((3,), (8,)),
+    "QLinearMatMul": ((3, 0),),
+    "com.microsoft.DynamicQuantizeMatMul": ((1,), (4,)),
+    "com.microsoft.MatMulIntegerToFloat": ((1, 0), (6,)),
+    "com.microsoft.QGemm": ((3, 0), (6,)),
+    **dict.fromkeys(("com.microsoft.QLinearAdd", "com.microsoft.QLinearMul"), ((3, 0),)),
+}
 _PICTURE_CHANNELS = (1, 3, 4)
 # Operators that take their channels first: an input that feeds one of them is not channels-last.
 _CHANNELS_FIRST = frozenset(
@@ -47,25 +77,44 @@ class Layer:
     Parameters
     ----------
     name : str
-        The node's name if no other node has it, else its first output's name.
+        The node's name if no other node has it, else its first output's name; where a node has that for a
+        name, ``OUTPUT:OPERATOR``, and a number behind it if need be.
     operator : str
         The node's type, with its domain unless that is the standard one.
     outputs : tuple of str
         Names of its output tensors; the first is what the layer's name stands for.
-    parameters : tuple of str
-        Names of its constant floating-point inputs: weight, bias, and so on.
+    named_parameters : mapping of str to str
+        Tensors of its parameters by what they are to it: weight, bias, param2, ... A part that depends on an
+        input of the network is missing.
     """
 
     name: str
     operator: str
     outputs: tuple[str, ...]
-    parameters: tuple[str, ...]
+    named_parameters: Mapping[str, str] = field(hash=False)
 
     @property
-    def named_parameters(self) -> dict[str, str]:
-        """Tensors of its parameters under the names weight, bias, param2, ..."""
-        names = ("weight", "bias", *(f"param{index}" for index in range(2, len(self.parameters))))
-        return dict(zip(names, self.parameters, strict=False))
+    def parameters(self) -> tuple[str, ...]:
+        """Names of its parameters' tensors."""
+        return tuple(self.named_parameters.values())
+
+
+class Parameter(NamedTuple):
+    """What a name of a parameter stands for.
+
+    Parameters
+    ----------
+    layer : str or None
+        The layer that it is a part of; None where the name is a tensor's own.
+    role : str
+        ``weight``, ``bias``, ``param2``, ... of the layer, or the tensor's name.
+    tensor : str
+        The tensor's name.
+    """
+
+    layer: str | None
+    role: str
+    tensor: str
 
 
 @dataclass(frozen=True)
@@ -77,17 +126,21 @@ class Input:
     name : str
         The tensor's name.
     shape : tuple of int or None
-        As the model declares it; None where a size is free.
+        As the model declares it; None where a size is free. Empty for a single value, and where the model
+        does not say how many axes there are.
     dtype : str
-        Name of the numpy type that it takes.
+        Name of the numpy type that it takes; ``object`` where that is no tensor of numbers.
     channels_last : bool
         Whether the declared shape is (N, H, W, C) or (N, D, H, W, C).
+    ranked : bool
+        Whether the model says how many axes there are.
     """
 
     name: str
     shape: Shape
     dtype: str
     channels_last: bool
+    ranked: bool = True
 
     @property
     def channels_first(self) -> Shape:
@@ -120,7 +173,7 @@ class Model:
         self.path = path
         self.inputs = tuple(_inputs(proto.graph))
         self.constants = frozenset(constants(proto.graph))
-        self.layers = {layer.name: layer for layer in _layers(proto.graph, self.constants)}
+        self.layers = {layer.name: layer for layer in _layers(proto, self.constants)}
 
     @cached_property
     def tensors(self) -> frozenset[str]:
@@ -143,8 +196,7 @@ class Model:
         Parameters
         ----------
         name : str
-            A layer (its first output), ``LAYER.weight``, ``LAYER.bias``, ``LAYER.param2`` (a parameter), a
-            tensor, or ``tensor:TENSOR`` to pass over a layer of the same name.
+            A layer (its first output), or what `parameter` takes.
 
         Raises
         ------
@@ -153,12 +205,29 @@ class Model:
         """
         if name in self.layers:
             return self.layers[name].outputs[0]
+        return self.parameter(name).tensor
+
+    def parameter(self, name: str) -> Parameter:
+        """Return the layer, the role and the tensor that a parameter's or tensor's name stands for.
+
+        Parameters
+        ----------
+        name : str
+            ``LAYER.weight``, ``LAYER.bias``, ``LAYER.param2`` ..., else a tensor, or ``tensor:TENSOR`` to
+            pass over layers and their parameters of the same name.
+
+        Raises
+        ------
+        UnknownNameError
+            If the model has no such name; the message suggests the nearest ones.
+        """
+        if name in self.parameters:
+            layer, _, role = name.rpartition(".")
+            return Parameter(layer, role, self.parameters[name])
         prefix, _, rest = name.partition(":")
         bare = rest if prefix in ("tensor", "blob") and name not in self.tensors else name
         if bare in self.tensors:
-            return bare
-        if name in self.parameters:
-            return self.parameters[name]
+            return Parameter(None, bare, bare)
         known = {*self.layers, *self.tensors, *self.parameters}
         near = difflib.get_close_matches(bare, known, n=3, cutoff=0.5)
         hint = f"; nearest: {', '.join(near)}" if near else "; `cnnvis layers` lists them"
@@ -194,14 +263,15 @@ class Model:
         UnknownNameError
             If the model has no such name.
         ModelError
-            If the tensor depends on an input.
+            If the tensor depends on an input, or onnxruntime cannot compute it.
         """
         from .runner import constant_value
 
         tensor = self.tensor(name)
         if tensor not in self.constants:
             raise ModelError(f"{self.path}: {name!r} is not a constant: it depends on the network's input")
-        return constant_value(self.proto, self.path.parent, tensor)
+        with self._named_in_errors():
+            return constant_value(self.proto, self.path.parent, tensor)
 
     def shapes(self, inputs: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Shape]:
         """Return the shapes of all tensors, as far as shape inference finds them.
@@ -210,18 +280,35 @@ class Model:
         ----------
         inputs : mapping of str to tuple of int, optional
             Shapes of the inputs as the model declares their axes; what is not given stays as declared.
+
+        Raises
+        ------
+        ModelError
+            If the graph contradicts itself.
         """
         from .shapes import infer
 
-        return infer(self.proto, inputs or {})
+        with self._named_in_errors():
+            return infer(self.proto, inputs or {})
 
     def places(self, shapes: Mapping[str, Shape]) -> dict[str, Place]:
         """Return where the axes of each tensor lie in the input; `shapes` as `Model.shapes` gives them."""
         from .geometry import places
 
-        known = {name: shape for name, shape in shapes.items() if None not in shape}
+        known = {
+            name: tuple(size for size in shape if size is not None)
+            for name, shape in shapes.items()
+            if None not in shape
+        }
         last = frozenset(i.name for i in self.inputs if i.channels_last)
-        return places(self.proto, known, channels_last=last)  # type: ignore[arg-type]
+        return places(self.proto, known, channels_last=last)
+
+    @contextmanager
+    def _named_in_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except ModelError as error:
+            raise ModelError(f"{self.path}: {error}") from error
 
 
 def load_model(path: str | Path) -> Model:
@@ -242,8 +329,6 @@ def load_model(path: str | Path) -> Model:
 
 
 def _inputs(graph: onnx.GraphProto) -> Iterable[Input]:
-    import onnx
-
     weights = initializer_names(graph)
     for value in graph.input:
         if value.name in weights:
@@ -252,8 +337,15 @@ def _inputs(graph: onnx.GraphProto) -> Iterable[Input]:
         shape = tuple(d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim)
         feeds_first = any(n.op_type in _CHANNELS_FIRST and value.name in n.input for n in graph.node)
         last = _looks_channels_last(shape) and not feeds_first
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type or onnx.TensorProto.FLOAT)
-        yield Input(value.name, shape, dtype.name, last)
+        yield Input(value.name, shape, _dtype(value.type), last, ranked=tensor.HasField("shape"))
+
+
+def _dtype(kind: onnx.TypeProto) -> str:
+    import onnx
+
+    if kind.WhichOneof("value") not in (None, "tensor_type"):
+        return "object"
+    return onnx.helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type or onnx.TensorProto.FLOAT).name
 
 
 def _looks_channels_last(shape: Shape) -> bool:
@@ -264,13 +356,41 @@ def _looks_channels_last(shape: Shape) -> bool:
     return all(size is None or size > channels for size in shape[1:-1])
 
 
-def _layers(graph: onnx.GraphProto, constant: frozenset[str]) -> Iterable[Layer]:
-    live = [node for node in graph.node if not constant.issuperset(node.output)]
-    uses = Counter(node.name for node in live)
-    learned = constant - whole_constants(graph)
-    for node in live:
-        outputs = tuple(name for name in node.output if name)
-        name = node.name if node.name and uses[node.name] == 1 else outputs[0]
+def _layers(proto: onnx.ModelProto, constant: frozenset[str]) -> Iterable[Layer]:
+    live = [n for n in proto.graph.node if any(name and name not in constant for name in n.output)]
+    learned = constant - whole_constants(proto, constant)
+    for name, node in zip(_layer_names(live), live, strict=True):
+        outputs = tuple(tensor for tensor in node.output if tensor)
         domain = "" if node.domain in ("", "ai.onnx") else node.domain + "."
-        parameters = () if node.op_type in _SETTINGS else tuple(n for n in node.input if n in learned)
-        yield Layer(name, domain + node.op_type, outputs, parameters)
+        operator = domain + node.op_type
+        yield Layer(name, operator, outputs, _roles(operator, list(node.input), constant, learned))
+
+
+def _layer_names(nodes: Sequence[onnx.NodeProto]) -> list[str]:
+    """Return a name for each node that no other has."""
+    uses = Counter(node.name for node in nodes)
+    own = [node.name if node.name and uses[node.name] == 1 else None for node in nodes]
+    taken = {name for name in own if name}
+    names = []
+    for name, node in zip(own, nodes, strict=True):
+        if name is None:
+            output = next(tensor for tensor in node.output if tensor)
+            longer = f"{output}:{node.op_type}"
+            numbered = (f"{longer}:{number}" for number in itertools.count(2))
+            name = next(free for free in itertools.chain((output, longer), numbered) if free not in taken)
+            taken.add(name)
+        names.append(name)
+    return names
+
+
+def _roles(
+    operator: str, inputs: list[str], constant: frozenset[str], learned: frozenset[str]
+) -> dict[str, str]:
+    """Return the parameters among a node's inputs by their roles."""
+    slots = _SLOTS.get(operator)
+    if slots is None:
+        found = [[name] for name in inputs if name in learned]
+    else:
+        found = [[inputs[i] for i in role if i < len(inputs) and inputs[i] in constant] for role in slots]
+    names = itertools.chain(("weight", "bias"), (f"param{index}" for index in itertools.count(2)))
+    return {name: tensors[0] for name, tensors in zip(names, found, strict=False) if tensors}

@@ -42,8 +42,8 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     Raises
     ------
     ModelError
-        If the file is missing or not an ONNX model, its operator set is not supported, or external weights
-        are missing, too short, or lie outside the model's folder.
+        If the file is missing or not an ONNX model, its operator set is not supported, weights do not hold
+        as much as their shapes say, or external ones are missing or lie outside the model's folder.
     """
     import onnx
     import onnx.inliner
@@ -58,10 +58,18 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     if not proto.graph.node:
         raise ModelError(f"{path}: not an ONNX model: it holds no graph of nodes")
     _check_opset(path, proto)
-    for tensor in _tensors(proto):
-        _check_tensor(path, tensor)
     if proto.functions:
-        proto = onnx.inliner.inline_local_functions(proto)
+        try:
+            proto = onnx.inliner.inline_local_functions(proto)
+        except Exception as error:  # the checker's errors share no public base class
+            raise ModelError(f"{path}: its local functions are broken ({_one_line(error)})") from error
+    for value in proto.graph.input:
+        _check_input(path, value)
+    for tensor in _stored(proto):
+        _check_tensor(path, tensor)
+    for node, tensor in _attribute_tensors(proto):
+        _check_inline(path, node, tensor)
+        _check_tensor(path, tensor)
     widen(proto)
     return proto
 
@@ -137,16 +145,40 @@ def _check_opset(path: Path, proto: onnx.ModelProto) -> None:
         )
 
 
-def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+def _check_input(path: Path, value: onnx.ValueInfoProto) -> None:
+    import onnx
+
+    for tensor_type in _tensor_types(value.type):
+        if tensor_type.elem_type not in onnx.TensorProto.DataType.values():
+            raise ModelError(f"{path}: input {value.name!r} has unknown data type {tensor_type.elem_type}")
+
+
+def _stored(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     for graph in graphs(proto.graph):
         yield from graph.initializer
         for sparse in graph.sparse_initializer:
             yield from (sparse.values, sparse.indices)
+
+
+def _attribute_tensors(proto: onnx.ModelProto) -> Iterator[tuple[onnx.NodeProto, onnx.TensorProto]]:
+    for graph in graphs(proto.graph):
         for node in graph.node:
             for attribute in node.attribute:
-                if attribute.HasField("t"):
-                    yield attribute.t
-                yield from attribute.tensors
+                sparse = [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
+                dense = [attribute.t] if attribute.HasField("t") else []
+                parts = [t for s in (*sparse, *attribute.sparse_tensors) for t in (s.values, s.indices)]
+                yield from ((node, tensor) for tensor in (*dense, *attribute.tensors, *parts))
+
+
+def _check_inline(path: Path, node: onnx.NodeProto, tensor: onnx.TensorProto) -> None:
+    import onnx
+
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        what = f"{node.op_type} node {node.name or ', '.join(node.output)!r}"
+        raise ModelError(
+            f"{path}: {what} keeps its attribute's values in another file; only weights may lie there "
+            "(onnx.load_model and onnx.save_model of the model put them back)"
+        )
 
 
 def _check_tensor(path: Path, tensor: onnx.TensorProto) -> None:
@@ -154,22 +186,39 @@ def _check_tensor(path: Path, tensor: onnx.TensorProto) -> None:
 
     if any(size < 0 for size in tensor.dims):
         raise ModelError(f"{path}: weight {tensor.name!r} has a negative size: {tuple(tensor.dims)}")
-    if tensor.data_type == onnx.TensorProto.STRING:
-        return
     try:
         bits = _bits(tensor)
     except (KeyError, ValueError) as error:
         raise ModelError(
             f"{path}: weight {tensor.name!r} has unknown data type {tensor.data_type}"
         ) from error
-    needed = math.ceil(math.prod(tensor.dims) * bits / 8)
+    count = math.prod(tensor.dims)
+    size = -(-count * bits // 8)
+    text = tensor.data_type == onnx.TensorProto.STRING
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
-        _check_external(path, tensor, needed)
-    elif tensor.HasField("raw_data") and len(tensor.raw_data) != needed:
+        if text:
+            raise ModelError(f"{path}: weight {tensor.name!r} holds text, which cannot lie in another file")
+        _check_external(path, tensor, size)
+        return
+    if tensor.HasField("raw_data") and not text:
+        held, needed, unit = len(tensor.raw_data), size, "bytes"
+    else:
+        field = onnx.helper.tensor_dtype_to_field(tensor.data_type)
+        held, needed, unit = len(getattr(tensor, field)), _entries(tensor, count, bits), "values"
+    if held != needed:
         raise ModelError(
             f"{path}: weight {tensor.name!r} of shape {tuple(tensor.dims)} holds "
-            f"{len(tensor.raw_data)} bytes where {needed} belong"
+            f"{held} {unit} where {needed} belong"
         )
+
+
+def _entries(tensor: onnx.TensorProto, count: int, bits: int) -> int:
+    """Return how many entries of a typed field hold `count` values."""
+    import onnx
+
+    if tensor.data_type in (onnx.TensorProto.COMPLEX64, onnx.TensorProto.COMPLEX128):
+        return 2 * count
+    return -(-count * bits // 8) if bits < 8 else count
 
 
 def _bits(tensor: onnx.TensorProto) -> int:

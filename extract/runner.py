@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 # Messages of onnxruntime come back as exceptions; below this level they would also go to stderr.
 _FATAL = 4
 _LONGEST = 400
+# Elements. Smaller weights are cheap to copy, and onnxruntime reads shapes and axes among them.
+_LARGE = 1024
 
 
 class Runner:
@@ -36,7 +39,8 @@ class Runner:
     Raises
     ------
     ModelError
-        If onnxruntime cannot run the part of the graph that is needed.
+        If onnxruntime cannot run the part of the graph that is needed, or that part needs an input that is
+        no tensor of numbers.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Runner:
         outputs: Sequence[str],
         providers: Sequence[str] = ("CPUExecutionProvider",),
     ) -> None:
+        import onnx
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -53,7 +58,17 @@ class Runner:
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(folder.resolve())
         )
-        part = cut(proto, outputs)
+        large = {tensor.name: tensor for tensor in proto.graph.initializer if _is_large(tensor)}
+        part = cut(proto, outputs, stubs=large)
+        # onnxruntime reads a stub's values where they lie, so they must live as long as the session
+        self._weights = {
+            tensor.name: onnxruntime.OrtValue.ortvalue_from_numpy(
+                onnx.numpy_helper.to_array(large[tensor.name])
+            )
+            for tensor in part.graph.initializer
+            if tensor.name in large
+        }
+        options.add_external_initializers(list(self._weights), list(self._weights.values()))
         try:
             self._session = onnxruntime.InferenceSession(
                 part.SerializeToString(), options, providers=list(providers)
@@ -62,6 +77,9 @@ class Runner:
             raise ModelError(f"onnxruntime cannot run this: {_reason(error)}") from error
         self.outputs = list(outputs)
         self.inputs = {value.name: value.type for value in self._session.get_inputs()}
+        for name, kind in self.inputs.items():
+            if not kind.startswith("tensor(") or kind == "tensor(string)":
+                raise ModelError(f"input {name!r} is a {kind}; only tensors of numbers can be given")
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Return the asked tensors, in order, for one set of inputs; those not needed may be given too.
@@ -102,6 +120,27 @@ def constant_value(proto: onnx.ModelProto, folder: Path, tensor: str) -> NDArray
         offset, shape = int(entries.get("offset", 0)), tuple(initializer.dims)
         return np.memmap(folder / entries["location"], dtype, "r", offset, shape)
     return Runner(proto, folder, [tensor]).run({})[0]
+
+
+def _is_large(tensor: onnx.TensorProto) -> bool:
+    """Whether a stored weight is worth handing over by itself, and of a type that numpy has."""
+    import onnx
+
+    if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.data_type not in _numpy_types():
+        return False
+    return math.prod(tensor.dims) >= _LARGE
+
+
+def _numpy_types() -> frozenset[int]:
+    import onnx
+
+    kinds = onnx.TensorProto
+    return frozenset(
+        {
+            *(kinds.FLOAT, kinds.DOUBLE, kinds.FLOAT16, kinds.INT8, kinds.INT16, kinds.INT32, kinds.INT64),
+            *(kinds.UINT8, kinds.UINT16, kinds.UINT32, kinds.UINT64),
+        }
+    )
 
 
 def _reason(error: Exception) -> str:

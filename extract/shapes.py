@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .errors import ModelError
+from .graph import shell, stub
 
 if TYPE_CHECKING:
     import onnx
@@ -53,29 +54,22 @@ def infer(proto: onnx.ModelProto, inputs: Mapping[str, tuple[int, ...]]) -> dict
     for value in (*graph.input, *graph.value_info, *graph.output):
         tensor = value.type.tensor_type
         if value.type.HasField("tensor_type") and tensor.HasField("shape"):
-            sizes = (d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim)
-            shapes[value.name] = tuple(sizes)
+            # exporters write free sizes as 0 or -1 too
+            shapes[value.name] = tuple(d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim)
     return shapes
 
 
 def _skeleton(proto: onnx.ModelProto) -> onnx.ModelProto:
     import onnx
 
-    result = onnx.ModelProto(ir_version=proto.ir_version)
-    result.opset_import.extend(proto.opset_import)
+    result = shell(proto)
     graph, source = result.graph, proto.graph
-    graph.name = source.name or "graph"
     graph.node.extend(source.node)
     graph.input.extend(source.input)
     graph.output.extend(source.output)
     graph.value_info.extend(source.value_info)
     graph.sparse_initializer.extend(source.sparse_initializer)
     for tensor in source.initializer:
-        if math.prod(tensor.dims) <= _SMALL and tensor.data_location != onnx.TensorProto.EXTERNAL:
-            graph.initializer.append(tensor)
-        else:
-            stub = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
-            stub.data_location = onnx.TensorProto.EXTERNAL
-            stub.external_data.add(key="location", value="weights")
-            graph.initializer.append(stub)
+        small = math.prod(tensor.dims) <= _SMALL and tensor.data_location != onnx.TensorProto.EXTERNAL
+        graph.initializer.append(tensor if small else stub(tensor))
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 import numpy as np
@@ -32,6 +33,8 @@ def sparsity(volume: Volume) -> NDArray[np.intp]:
 
 def random(volume: Volume, seed: int = 0) -> NDArray[np.intp]:
     """A random order, the same for the same seed: the baseline that others must beat."""
+    if not isinstance(seed, int) or seed < 0:
+        raise OrderError(f"ordering method 'random': seed takes a whole number from 0 on, not {seed!r}")
     return np.random.default_rng(seed).permutation(len(volume.data))
 
 
@@ -68,13 +71,14 @@ def by(method: str, volume: Volume, **parameters: object) -> Ordering:
     Raises
     ------
     OrderError
-        If the method or a setting is unknown.
+        If the method or a setting is unknown, or a setting is out of its range.
     """
+    function = find(method)
     try:
-        permutation = find(method)(volume, **parameters)
+        inspect.signature(function).bind(volume, **parameters)
     except TypeError as error:
         raise OrderError(f"ordering method {method!r}: {error}") from error
-    return Ordering(permutation, method, parameters)
+    return Ordering(function(volume, **parameters), method, parameters)
 
 
 def _slices(volume: Volume) -> NDArray[np.float32]:

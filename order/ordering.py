@@ -48,27 +48,44 @@ class Ordering:
     def apply(self, volume: Volume) -> Volume:
         """Return the volume with its slices (of a 4-D volume: its frames) in this order.
 
-        Labels move with their slices; ``facts["order"]`` holds method, settings and permutation.
+        Labels move with their slices; ``facts["order"]`` holds method, settings and permutation, always from
+        the layer's own channel order: a volume that was ordered before has both composed, and all of its
+        ``steps``.
 
         Raises
         ------
         OrderError
-            If the volume has another number of slices.
+            If the volume has another number of slices, or its recorded order is damaged.
         """
         if len(volume.data) != len(self.permutation):
             raise OrderError(
                 f"an order of {len(self.permutation)} slices does not fit a volume of {len(volume.data)}"
             )
-        facts = {
-            "method": self.method,
-            **({"parameters": dict(self.parameters)} if self.parameters else {}),
-            "permutation": self.permutation.tolist(),
-        }
         return volume.replace(
             data=volume.data[self.permutation],
             labels=tuple(volume.labels[i] for i in self.permutation),
-            facts={**volume.facts, "order": facts},
+            facts={**volume.facts, "order": self._facts(volume.facts.get("order"))},
         )
+
+    def _facts(self, earlier: Any) -> dict[str, Any]:
+        parameters = {"parameters": dict(self.parameters)} if self.parameters else {}
+        step = {"method": self.method, **parameters}
+        if earlier is None:
+            return {**step, "permutation": self.permutation.tolist()}
+        before, steps = _recorded(earlier, len(self.permutation))
+        return {**step, "permutation": before[self.permutation].tolist(), "steps": [*steps, step]}
+
+
+def _recorded(facts: Any, count: int) -> tuple[NDArray[np.intp], list[Any]]:
+    """Return the permutation and the steps of an order that a file records."""
+    try:
+        permutation = _permutation(facts["permutation"])
+        steps = facts.get("steps") or [{k: facts[k] for k in ("method", "parameters") if k in facts}]
+        if len(permutation) != count or not isinstance(steps, list):
+            raise OrderError(f"it is not one of {count} slices")
+    except (OrderError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise OrderError(f"the order that the volume records is damaged: {error}") from error
+    return permutation, steps
 
 
 def _permutation(values: ArrayLike) -> NDArray[np.intp]:

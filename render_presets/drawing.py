@@ -10,14 +10,21 @@ import numpy as np
 
 from converters.volume import Volume
 
+from .errors import PresetError
 from .transfer import Fitted, finite
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
+BACKGROUND = (0.11, 0.12, 0.14)
+"""Behind volumes: red, green, blue in 0..1. Dark, as high activations are white."""
+
+OUTLINE = (0.55, 0.57, 0.62)
+"""The edges of their boxes."""
+
 INK, FAINT, PAPER = (226, 228, 232), (150, 155, 165), (28, 30, 36)
-"""Colours of text, of what is less important, and of what is behind: those of `geometry.BACKGROUND`."""
+"""Colours of text, of what is less important, and of what is behind: `BACKGROUND` in 0..255."""
 
 STRIP = 56
 _MARGIN, _BAR = 14, (200, 12)
@@ -31,19 +38,34 @@ def font(size: int) -> FreeTypeFont | ImageFont:
     return ImageFont.load_default(size)
 
 
+def printable(text: str) -> str:
+    """Return text of one line, with blanks for line breaks and all else that no letter stands for."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def check_frames(volume: Volume) -> None:
+    """Raise PresetError if a volume has frames, of which a picture can show only one."""
+    if volume.frames is not None:
+        raise PresetError(
+            f"this volume has {volume.frames} frames; write one volume a channel with --layout channels"
+        )
+
+
 def number(value: float | np.floating) -> str:
     """Return a number as short as a legend wants it."""
     return f"{value:.3g}" if value else "0"
 
 
 def caption(volume: Volume) -> tuple[str, str]:
-    """Return two lines that say what the volume is: its source, then its values, size and range."""
+    """Return two lines that say what the volume is: its source, then its size, range and gaps."""
     told = [_name(volume.facts.get(key)) for key in _CAPTION]
     source = " · ".join(dict.fromkeys(text for text in [*told, volume.name] if text))
     known = finite(volume)
     span = f"{number(known.min())} to {number(known.max())}" if known.size else "no finite value"
     frames = f" x {volume.frames} frames" if volume.frames else ""
-    return source, f"{' x '.join(map(str, volume.size))}{frames}, {span}"
+    missing = volume.data.size - known.size
+    gaps = f", {missing} NaN or infinite" if missing else ""
+    return printable(source), f"{' x '.join(map(str, volume.size))}{frames}, {span}{gaps}"
 
 
 def add_strip(picture: Image, volume: Volume, fitted: Fitted) -> Image:

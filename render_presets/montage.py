@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from converters.layouts import near_square
 from converters.volume import Volume
 
-from .drawing import INK, PAPER, add_strip, font
+from .drawing import INK, PAPER, add_strip, font, printable
 from .errors import PresetError
 from .transfer import Fitted, choose, fit
 
@@ -115,7 +115,7 @@ def _grey(fitted: Fitted) -> Fitted:
 def _write(sheet: Image, corner: tuple[int, int], width: int, label: str) -> None:
     from PIL import ImageDraw
 
-    draw, letters = ImageDraw.Draw(sheet), font(_FONT)
+    draw, letters, label = ImageDraw.Draw(sheet), font(_FONT), printable(label)
     while len(label) > 1 and draw.textlength(label, letters) > width:
         label = label[:-1]
     draw.text(corner, label, INK, letters)

@@ -18,9 +18,9 @@ from converters.errors import CnnVisWarning
 from converters.volume import Volume
 
 from . import offscreen
-from .drawing import STRIP, add_strip
+from .camera import camera, corners, extent
+from .drawing import BACKGROUND, OUTLINE, STRIP, add_strip, check_frames
 from .errors import PresetError
-from .geometry import BACKGROUND, OUTLINE, camera, corners, extent
 from .projection import project
 from .transfer import Fitted
 
@@ -44,7 +44,7 @@ def render(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600), l
     Parameters
     ----------
     volume : Volume
-        Of three axes. NaN and infinite values are taken for the ends of the range.
+        Of three axes. NaN and infinite values are transparent; the legend tells how many there are.
     fitted : Fitted
         The transfer function, fitted to this volume.
     size : tuple of int
@@ -69,8 +69,7 @@ def render(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600), l
     """
     from PIL import Image
 
-    if volume.frames is not None:
-        raise PresetError(f"{volume.name}: a picture shows one volume, this one has {volume.frames} frames")
+    check_frames(volume)
     if not (_SMALLEST[0] <= size[0] <= _LARGEST and _SMALLEST[1] <= size[1] <= _LARGEST):
         least = " x ".join(map(str, _SMALLEST))
         raise PresetError(
@@ -145,10 +144,8 @@ def _around(points: NDArray[np.float64]) -> list[list[float]]:
 
 
 def _solid(volume: Volume, fitted: Fitted) -> Volume:
-    """Return the volume as OpenGL takes it: all finite, neither flat nor too long along any axis."""
-    low, high = fitted.range
-    data = np.nan_to_num(volume.data, nan=low, posinf=high, neginf=low)
-    return _thickened(_shrunk(volume.replace(data=data, labels=())))
+    """Return the volume as OpenGL takes it: within the range, neither flat nor too long along any axis."""
+    return _thickened(_shrunk(volume.replace(data=fitted.shown(volume.data), labels=())))
 
 
 def _shrunk(volume: Volume) -> Volume:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from converters.volume import Volume
 
-from .errors import PresetError
-from .geometry import BACKGROUND, OUTLINE, extent
+from .camera import extent
+from .drawing import BACKGROUND, OUTLINE, check_frames
 from .transfer import Fitted
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ def project(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600)) 
     Parameters
     ----------
     volume : Volume
-        Of three axes. It is drawn along its own axes, whatever its direction.
+        Of three axes. It is drawn along its own axes, whatever its direction. NaN and infinite values are
+        transparent.
     fitted : Fitted
         The transfer function, fitted to this volume.
     size : tuple of int
@@ -64,8 +65,7 @@ def project(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600)) 
     """
     from PIL import Image
 
-    if volume.frames is not None:
-        raise PresetError(f"{volume.name}: a picture shows one volume, this one has {volume.frames} frames")
+    check_frames(volume)
     place = _place(volume, size)
     picture = Image.new("RGB", size, tuple(round(255 * part) for part in BACKGROUND))
     _draw(picture, _far_edges(place), _FAR)
@@ -99,7 +99,7 @@ def _composite(
     shift = np.array(place.shift)
     steps = max(count, int(np.abs(shift).max()) + 1)
     low, high = fitted.range
-    values = np.nan_to_num(volume.data, nan=low, posinf=high, neginf=low)
+    values = fitted.shown(volume.data)
     table = fitted.per(extent(volume)[2] / steps).rgba(np.linspace(low, high, _TABLE))
     columns, rows = _resampling(volume.size[0], place.width), _resampling(volume.size[1], place.height)
     light = np.zeros((size[1], size[0], 3), np.float32)

@@ -9,7 +9,8 @@ import numpy as np
 
 from converters.volume import Vector, Volume
 
-from .geometry import BACKGROUND, camera, view_direction
+from .camera import camera, view_direction
+from .drawing import BACKGROUND
 from .scene import Scene, numbers
 from .transfer import Fitted
 
@@ -54,6 +55,10 @@ def volume_property(fitted: Fitted) -> str:
     ----------
     fitted : Fitted
         Its opacities for the distance that Slicer takes as unit: see `step_length`.
+
+    Notes
+    -----
+    Slicer draws by the same part of VTK as ParaView, so far outliers fade the volume: see `paraview.script`.
     """
     return "\n".join([*_LOOK.values(), *_functions(fitted).values()]) + "\n"
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from converters.encoding import Encoding
 from converters.volume import Volume
 
+from .camera import extent, mean_chord
 from .errors import PresetError
-from .geometry import extent, mean_chord
 
 ColorPoint = tuple[float, float, float, float]
 OpacityPoint = tuple[float, float]
@@ -88,6 +88,24 @@ class Fitted:
     def range(self) -> tuple[float, float]:
         """The lowest and the highest value of the colours."""
         return self.colors[0][0], self.colors[-1][0]
+
+    @property
+    def clear(self) -> float:
+        """The most transparent value: the middle of the first stretch of lowest opacity."""
+        runs = [(opacity, [x for x, _ in run]) for opacity, run in groupby(self.opacities, lambda p: p[1])]
+        _, values = min(runs, key=lambda run: run[0])
+        return values[0] / 2 + values[-1] / 2
+
+    def shown(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return values as a renderer takes them: all finite and within the range.
+
+        An outlier would stretch a renderer's table, which spans all values, and bleed into its neighbours
+        where these are interpolated; NaN and infinite values become `clear`.
+        """
+        low, high = map(np.float32, self.range)
+        known = np.clip(values, low, high)
+        shown: NDArray[np.float32] = np.where(np.isfinite(values), known, np.float32(self.clear))
+        return shown
 
     def stored(self, encoding: Encoding) -> Fitted:
         """Return the same over the stored numbers of a file instead of the values.

@@ -20,7 +20,8 @@ def require(condition: object, what: str) -> None:
 
 
 def goldens() -> Path:
-    """Return the folder of upstream's own files, or skip the test."""
+    """Return the folder of upstream's own files; without them, which are no part of this project, skip."""
     folder = Path(os.environ.get("CNNVIS_GOLDENS", ROOT.parent / "shared" / "data"))
-    require(folder.is_dir(), f"folder of upstream's files ({folder}; set CNNVIS_GOLDENS)")
+    if not folder.is_dir():
+        pytest.skip(f"no folder of upstream's files ({folder}; set CNNVIS_GOLDENS)")
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -15,10 +16,19 @@ from tests.helpers import ROOT, require
 PACKAGES = {"cnnvis", "converters", "extract", "order", "render_presets"}
 
 
+SETUP = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT]
+    # a build reuses what an older one left in build/, modules that are gone included
+    source = folder / "source"
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in SETUP:
+        shutil.copy(ROOT / name, source)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, source]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     # the build wants setuptools, from pip's own index
     require(done.returncode == 0 or "No matching distribution" not in done.stderr, "a package index")
@@ -29,11 +39,12 @@ def wheel(tmp_path_factory):
 
 def test_a_wheel_holds_the_packages_and_their_data(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == PACKAGES
-    assert {f"{package}/py.typed" for package in PACKAGES} <= set(names)
-    assert {f"render_presets/transfer_functions/{name}.json" for name in ("activation", "signed")} <= set(
-        names
-    )
+    held = {name for name in names if ".dist-info/" not in name}
+    files = (file for package in PACKAGES for file in (ROOT / package).rglob("*") if file.is_file())
+    kept = {file.relative_to(ROOT).as_posix() for file in files if file.suffix in (".py", ".typed", ".json")}
+    assert held == kept
+    assert {f"{package}/py.typed" for package in PACKAGES} <= held
+    assert "render_presets/transfer_functions/signed.json" in held
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

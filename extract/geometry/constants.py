@@ -33,6 +33,10 @@ FOLDED = {
 VALUE_ATTRIBUTES = ("value", "value_int", "value_ints", "value_float", "value_floats")
 
 
+class _TooDeepError(Exception):
+    """A chain of nodes is longer than is followed."""
+
+
 class Constants:
     """The constants of a graph by name.
 
@@ -69,12 +73,19 @@ class Constants:
 
     def value(self, name: str) -> NDArray[Any] | None:
         """Return the value of a small tensor, None where it is not constant, large or in another file."""
-        return self._value(name, DEEPEST)
+        try:
+            return self._value(name, DEEPEST)
+        except _TooDeepError:
+            return None
 
     def _value(self, name: str, depth: int) -> NDArray[Any] | None:
         if name not in self._values:
+            if depth == 0:
+                raise _TooDeepError
             try:
-                self._values[name] = self._compute(name, depth) if depth else None
+                self._values[name] = self._compute(name, depth)
+            except _TooDeepError:  # says nothing of this tensor: a question that starts nearer may reach it
+                raise
             except Exception:  # a broken tensor or node raises whatever onnx's reader and evaluator raise
                 self._values[name] = None
         return self._values[name]

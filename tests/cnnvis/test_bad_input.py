@@ -98,13 +98,13 @@ CASES = {
     ),
     # images
     "no image": (act(image="nope.png"), r"nope\.png: no such file"),
-    "truncated picture": (act(image="cut.png"), r"cut\.png: "),
-    "text as picture": (act(image="text.jpg"), r"text\.jpg: "),
-    "empty picture": (act(image="void.png"), r"void\.png: "),
+    "truncated picture": (act(image="cut.png"), r"cut\.png: damaged picture \(image file is truncated\)"),
+    "text as picture": (act(image="text.jpg"), r"text\.jpg: not a picture of a known format"),
+    "empty picture": (act(image="void.png"), r"void\.png: not a picture of a known format"),
     "empty folder": (act(image="empty"), r"empty: no picture"),
     "array of a wrong rank": (act(image="flat.npy"), r"flat\.npy: an array of shape .*does not fit"),
     "array with NaN": (act(image="nan.npy"), r"nan\.npy: .*NaN"),
-    "pickled array": (act(image="pickle.npy"), r"pickle\.npy: "),
+    "pickled array": (act(image="pickle.npy"), r"pickle\.npy: not a \.npy array of numbers.*Python objects"),
     "picture of a wrong size": (act("fixed.onnx", "ramp.png", "fc", "--size", "5x7"), r"5.*7.*3.*3"),
     "picture for a 3-D network": (act("deep.onnx", layer="relu"), r"ramp\.png: .*\.npy"),
     "unknown preprocessing": (
@@ -156,10 +156,13 @@ CASES = {
     # volumes
     "no volume": (["info", "nope.nrrd"], r"nope\.nrrd: no such file"),
     "unknown volume format": (["info", "ramp.png"], r"ramp\.png: unknown volume format; known are"),
-    "truncated volume": (["info", "cut.nrrd"], r"cut\.nrrd: "),
-    "picture as volume": (["info", "png.nrrd"], r"png\.nrrd: "),
+    "truncated volume": (
+        ["info", "cut.nrrd"],
+        r"cut\.nrrd: not a readable NRRD file \(Size of the data .*385-375",
+    ),
+    "picture as volume": (["info", "png.nrrd"], r"png\.nrrd: not a readable NRRD file \(Invalid NRRD magic"),
     "huge header": (["info", "huge.nrrd"], r"huge\.nrrd: .*99999"),
-    "header without data": (["info", "lone.hd"], r"lone\.(hd|vox): .*"),
+    "header without data": (["info", "lone.hd"], r"lone\.hd: lone\.vox is missing"),
     "NaN as bytes": (
         ["convert", "nan.nrrd", "out.vox"],
         r"out\.vox: 24 of 24 values are NaN or infinite: uint8 cannot",
@@ -168,16 +171,22 @@ CASES = {
         ["convert", "frames.nrrd", "out.vox"],
         r"out\.vox: CGV holds one volume a file, .* 2 frames",
     ),
-    "no target folder": (["convert", "good.nrrd", "gone/out.nrrd"], r"gone/out\.nrrd: "),
+    "no target folder": (
+        ["convert", "good.nrrd", "gone/out.nrrd"],
+        r"gone/out\.nrrd: No such file or directory",
+    ),
     "unknown target": (["convert", "good.nrrd", "out.xyz"], r"out\.xyz: unknown volume format"),
     "preset for a viewer that cannot": (
         ["preset", "good.nrrd", "--viewer", "cgv", "-o", "out"],
-        r"good\.nrrd: .*cgv",
+        r"good\.nrrd: cgv does not open such files",
     ),
-    "unknown viewer": (["preset", "good.nrrd", "--viewer", "gimp", "-o", "out"], r"gimp"),
+    "unknown viewer": (
+        ["preset", "good.nrrd", "--viewer", "gimp", "-o", "out"],
+        r"unknown viewer 'gimp': choose from paraview, slicer, cgv",
+    ),
     "own preset that is none": (
         ["preset", "good.nrrd", "--preset", "preset.json", "-o", "out"],
-        r"preset\.json: ",
+        r"preset\.json: not a transfer function",
     ),
     "all values NaN": (["render", "nan.nrrd", "-o", "out.png"], r"nan\.nrrd: .*finite"),
     "picture that is no png": (
@@ -192,9 +201,9 @@ CASES = {
         ["montage", "good.nrrd", "nan.nrrd", "-o", "out.png"],
         r"one picture for 2 volumes",
     ),
-    "archive of nothing": (["archive", "empty", "out.zip"], r"empty: "),
-    "archive into itself": (["archive", ".", "./bag"], r"bag: "),
-    "verify no bag": (["verify", "empty"], r"empty: "),
+    "archive of nothing": (["archive", "empty", "out.zip"], r"empty: has no files to archive"),
+    "archive into itself": (["archive", ".", "./bag"], r"bag: lies inside \., which is to be archived"),
+    "verify no bag": (["verify", "empty"], r"empty: 1 problem, listed above"),
     # calls
     "no command": (["frobnicate"], r"No such command 'frobnicate'"),
     "no option": (["info", "--loud", "good.nrrd"], r"No such option"),
@@ -202,14 +211,18 @@ CASES = {
 }
 
 
+def contents(folder: Path) -> dict[Path, int | None]:
+    """Return the files below a folder with their times, and the folders."""
+    return {path: path.stat().st_mtime_ns if path.is_file() else None for path in folder.rglob("*")}
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input(cnnvis, bench, case):
     words, message = CASES[case]
-    before = {path: path.stat().st_mtime_ns for path in bench.rglob("*") if path.is_file()}
+    before = contents(bench)
     result = cnnvis(*words)
     assert result.code == 2, result
     errors = [line for line in result.err.splitlines() if not line.startswith("cnnvis: note:")]
     assert len(errors) == 1, result.err
     assert re.match("cnnvis: error: .*" + message, errors[0]), errors[0]
-    after = {path: path.stat().st_mtime_ns for path in bench.rglob("*") if path.is_file()}
-    assert after == before
+    assert contents(bench) == before

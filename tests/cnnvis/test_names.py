@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote
 
 import pytest
 
-from cnnvis.names import encode, file_stem
+from cnnvis.names import clashing, encode, file_stem
 
 
 def test_entities_in_order():
@@ -39,7 +40,47 @@ def test_long_names_are_cut_and_stay_apart():
     assert one.endswith("_act")
 
 
-def test_a_cut_never_splits_a_code():
-    for length in range(60, 80):
-        stem = file_stem("act", layer="ä" * length)
-        assert "\ufffd" not in unquote(stem.partition("~")[0])
+@pytest.mark.parametrize("letter", ["ä", "層", "🐈", "_", "x"])
+def test_a_cut_never_splits_a_code(letter):
+    for prefix in range(12):
+        name = "a" * prefix + letter * 200
+        stem = file_stem("act", layer=name)
+        head, _, tail = stem.partition("~")
+        assert f"layer-{name}".startswith(unquote(head, errors="strict"))
+        assert re.fullmatch(r"[0-9a-f]{8}_act", tail)
+        # no room for one more code, of at most 12 characters
+        assert 200 - 12 < len(stem) <= 200
+
+
+def test_a_long_quantity_is_cut_as_well():
+    one, two = (file_stem("ä_" * 130 + end, model="m" * 70, layer="conv") for end in "ab")
+    assert one != two
+    assert len(one) <= 200
+    assert one.startswith("model-" + "m" * 70 + "_layer-conv~")
+    assert unquote(one, errors="strict")
+
+
+def test_the_longest_name_that_fits_is_left_whole():
+    whole = file_stem("act", layer="x" * 190)
+    assert whole == "layer-" + "x" * 190 + "_act"
+    assert len(whole) == 200
+    assert "~" in file_stem("act", layer="x" * 191)
+
+
+def test_names_that_differ_in_case_alone_clash():
+    names = ["conv", "Conv", "CONV", "conv1", "É", "é", "fc"]
+    assert clashing(names) == {"conv", "Conv", "CONV"}
+    assert clashing(["conv", "conv", "fc"]) == frozenset()
+    stems = [file_stem("act", hashed=True, img="cat", layer=name) for name in ("conv", "Conv", "CONV")]
+    assert len({stem.lower() for stem in stems}) == 3
+    assert all(re.fullmatch(r"img-cat_layer-conv~[0-9a-f]{8}_act", stem, re.I) for stem in stems)
+
+
+def test_line_breaks_stay_apart_from_blanks():
+    stems = {file_stem("act", layer=name) for name in ("a b", "a\nb", "a\rb")}
+    assert len(stems) == 3
+    assert "layer-a%20b_act" in stems
+
+
+def test_bytes_of_a_file_name_that_is_no_utf8():
+    assert encode(b"caf\xe9".decode("utf-8", "surrogateescape")) == "caf%E9"

@@ -68,6 +68,11 @@ def test_the_table_falls_back_to_the_file_name(tmp_path: Path) -> None:
     assert table(readme(folder, SOFTWARE))[1][:3] == ["-", "-", "-"]
 
 
+def test_file_names_are_explained_by_the_words_that_are_in_them(tmp_path: Path) -> None:
+    text = " ".join(readme(make_folder(tmp_path / "v"), SOFTWARE).split())
+    assert "Q is for example act for activations, weight for filters, input for what the network saw." in text
+
+
 def test_facts_that_all_volumes_share_are_told_once(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "v")
     for name in (CONV1, CONV2):

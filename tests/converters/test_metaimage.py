@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,23 @@ def _file(folder: Path, header: str, data: bytes, name: str = "a.mha") -> Path:
     path = folder / name
     path.write_bytes(header.encode() + data)
     return path
+
+
+def _by_itk(path: Path) -> np.ndarray:
+    import SimpleITK
+
+    return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
+
+
+def _by_vtk(path: Path) -> np.ndarray:
+    from vtkmodules.util.numpy_support import vtk_to_numpy
+    from vtkmodules.vtkIOImage import vtkMetaImageReader
+
+    reader = vtkMetaImageReader()
+    reader.SetFileName(str(path))
+    reader.Update()
+    image = reader.GetOutput()
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
 
 
 def test_header(tmp_path: Path) -> None:
@@ -64,6 +82,13 @@ def test_big_endian_and_compressed_data(tmp_path: Path) -> None:
     packed = zlib.compress(DATA.tobytes())
     head = f"{HEAD}CompressedData = True\nCompressedDataSize = {len(packed)}\n"
     np.testing.assert_array_equal(read(_file(tmp_path, head + tail, packed)).data, DATA)
+
+
+@pytest.mark.parametrize("reader", [_by_itk, _by_vtk])
+def test_names_of_layers_are_no_patterns(tmp_path: Path, reader: Callable[[Path], np.ndarray]) -> None:
+    volume = sample((7, 5, 11))
+    path = write(volume, tmp_path / "model-my%5Fnet_img-a_layer-%2Fconv1%2FConv_act.mhd")[0]
+    np.testing.assert_array_equal(reader(path), volume.data)
 
 
 def test_its_own_value_scale_is_applied(tmp_path: Path) -> None:

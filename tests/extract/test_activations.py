@@ -11,6 +11,7 @@ import pytest
 from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
+from converters import CnnVisWarning
 from extract import Extractor, ImageError, ModelError, activations, load_model
 from tests.extract.nets import CONV1, NINE, model_of, save, toy
 from tests.models import trained
@@ -90,6 +91,36 @@ def test_a_graph_that_fails_while_it_runs(tmp_path):
     proto = model_of([reshape], {"x": ["N"]}, ["y"], {"shape": np.array([2, 3])})
     with pytest.raises(ModelError, match=r"onnxruntime failed: .*bend"):
         activations(load_model(save(proto, tmp_path)), np.zeros(5), ["bend"])
+
+
+@pytest.mark.parametrize("x", [0.7, -3, 300, np.nan])
+def test_integer_inputs_take_what_they_can_hold(tmp_path, x):
+    cast = helper.make_node("Cast", ["x"], ["y"], "cast", to=onnx.TensorProto.FLOAT)
+    model = load_model(
+        save(model_of([cast], {"x": ["N", 2]}, ["y"], {}, kind=onnx.TensorProto.UINT8), tmp_path)
+    )
+    np.testing.assert_array_equal(activations(model, np.array([[7.0, 255.0]]), ["cast"])["cast"], [[7, 255]])
+    with pytest.raises(ImageError, match="input 'x' takes whole numbers of type uint8"):
+        activations(model, np.array([[7, x]]), ["cast"])
+
+
+def test_pieces_of_a_fixed_batch_need_a_batch_axis(tmp_path):
+    mean = helper.make_node("ReduceMean", ["x"], ["m"], "mean", axes=[0], keepdims=0)
+    model = load_model(save(model_of([mean], {"x": [2, 3]}, ["m"], {}), tmp_path))
+    np.testing.assert_array_equal(activations(model, np.eye(2, 3), ["mean"])["mean"], [0.5, 0.5, 0])
+    with pytest.raises(ModelError, match="'m' has no batch axis: give the model 2 images at a time"):
+        activations(model, np.eye(4, 3), ["mean"])
+
+
+def test_outputs_that_are_no_tensors(tmp_path):
+    pair = helper.make_node("SequenceConstruct", ["x", "x"], ["s"], "pair")
+    model = load_model(
+        save(model_of([pair, helper.make_node("Neg", ["x"], ["n"], "neg")], {"x": [2]}, ["n"], {}), tmp_path)
+    )
+    with pytest.raises(ModelError, match="the output of 'pair' is not a tensor of numbers"):
+        activations(model, np.ones(2), ["pair"])
+    with pytest.warns(CnnVisWarning, match="'pair' is not a tensor of numbers: left out"):
+        assert list(activations(model, np.ones(2), ["*"])) == ["neg"]
 
 
 def small_nets():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import ml_dtypes
@@ -16,6 +18,7 @@ from onnx.reference import ReferenceEvaluator
 
 from extract import ImageError, ModelError, UnknownNameError, activations, load_model
 from tests.extract.nets import CONV1, NINE, model_of, save, toy
+from tests.helpers import require
 
 LIGHT = sorted((Path(onnx.__file__).parent / "backend/test/data/light").glob("*.onnx"))
 
@@ -402,3 +405,229 @@ def test_light_graphs_list_and_extract(path):
 
 def test_the_light_graphs_are_all_there():
     assert len(LIGHT) == 9
+
+
+def test_no_layer_is_lost_to_another_of_its_name(tmp_path):
+    proto = model_of(
+        [
+            helper.make_node("Relu", ["x"], ["b"]),
+            helper.make_node("Neg", ["b"], ["n"], "b"),
+            helper.make_node("Abs", ["n"], ["y"], "b:Relu"),
+        ],
+        {"x": [2]},
+        ["y"],
+        {},
+    )
+    model = load_model(save(proto, tmp_path))
+    assert {name: layer.operator for name, layer in model.layers.items()} == {
+        "b:Relu:2": "Relu",
+        "b": "Neg",
+        "b:Relu": "Abs",
+    }
+    assert model.tensor("b:Relu:2") == "b"
+
+
+def constant_elsewhere(kind: int, sparse: bool = False) -> onnx.ModelProto:
+    tensor = TensorProto(name="k", data_type=kind, dims=[1], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value="k.bin")
+    indices = numpy_helper.from_array(np.array([0]), "i")
+    value = {"sparse_value": helper.make_sparse_tensor(tensor, indices, [1])} if sparse else {"value": tensor}
+    return model_of(
+        [
+            helper.make_node("Constant", [], ["k"], "konst", **value),
+            helper.make_node("Mul", ["x", "k"], ["y"]),
+        ],
+        {"x": [1]},
+        ["y"],
+        {},
+        kind=kind,
+    )
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT, TensorProto.FLOAT16])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_attributes_do_not_lie_in_other_files(tmp_path, monkeypatch, kind, sparse):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for folder in (tmp_path, elsewhere):
+        (folder / "k.bin").write_bytes(bytes(4))
+    monkeypatch.chdir(elsewhere)
+    path = tmp_path / "net.onnx"
+    path.write_bytes(constant_elsewhere(kind, sparse).SerializeToString())
+    with pytest.raises(ModelError, match=r"net\.onnx: Constant node 'konst' keeps its attribute's values"):
+        load_model(path)
+
+
+def function_of(node: onnx.NodeProto) -> onnx.ModelProto:
+    proto = model_of([helper.make_node("F", ["x"], ["y"], "call", domain="lab")], {"x": [1]}, ["y"], {})
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("lab", 1)]
+    body = [node, helper.make_node("Mul", ["t", "k"], ["u"])]
+    proto.functions.append(helper.make_function("lab", "F", ["t"], ["u"], body, opsets))
+    proto.opset_import.append(opsets[1])
+    return proto
+
+
+def test_tensors_inside_functions_are_checked(tmp_path):
+    short = TensorProto(name="k", data_type=TensorProto.FLOAT, dims=[5], raw_data=b"abcd")
+    node = helper.make_node("Constant", [], ["k"], "konst", value=short)
+    with pytest.raises(ModelError, match=r"net\.onnx: weight 'k' .* holds 4 bytes where 20 belong"):
+        load_model(save(function_of(node), tmp_path))
+
+
+def test_a_function_that_calls_itself(tmp_path):
+    path = save(function_of(helper.make_node("F", ["t"], ["k"], domain="lab")), tmp_path)
+    with pytest.raises(ModelError, match=r"net\.onnx: its local functions are broken .*[Cc]ycle"):
+        load_model(path)
+
+
+TYPED = {
+    "float_data": (TensorProto.FLOAT, [1.0, 2.0]),
+    "double_data": (TensorProto.DOUBLE, [1.0, 2.0]),
+    "int32_data": (TensorProto.FLOAT16, [15360, 16384]),
+    "int64_data": (TensorProto.INT64, [1, 2]),
+    "uint64_data": (TensorProto.UINT32, [1, 2]),
+    "string_data": (TensorProto.STRING, [b"a", b"b"]),
+}
+
+
+@pytest.mark.parametrize("field", TYPED)
+@pytest.mark.parametrize(("dims", "needed"), [([3], 3), ([2**40, 2**20], 2**60), ([1], 1)])
+def test_typed_fields_hold_what_the_shape_says(tmp_path, field, dims, needed):
+    kind, values = TYPED[field]
+    proto = toy()
+    tensor = TensorProto(name="odd", data_type=kind, dims=dims)
+    getattr(tensor, field).extend(values)
+    proto.graph.initializer.append(tensor)
+    path = save(proto, tmp_path)
+    with pytest.raises(ModelError, match=rf"net\.onnx: weight 'odd' .* holds 2 values where {needed} belong"):
+        load_model(path)
+    proto.graph.initializer[-1].ClearField("dims")
+    proto.graph.initializer[-1].dims.append(2)
+    load_model(save(proto, tmp_path))
+
+
+def test_four_bit_values_share_entries(tmp_path):
+    proto = toy()
+    proto.graph.initializer.append(helper.make_tensor("odd", TensorProto.INT4, [3], [1, -2, 3]))
+    assert len(proto.graph.initializer[-1].int32_data) == 2
+    load_model(save(proto, tmp_path))
+
+
+def test_an_input_of_unknown_type(tmp_path):
+    proto = toy()
+    proto.graph.input[0].type.tensor_type.elem_type = 99
+    with pytest.raises(ModelError, match=r"net\.onnx: input 'x' has unknown data type 99"):
+        load_model(save(proto, tmp_path))
+
+
+def test_errors_of_values_and_shapes_start_with_the_path(tmp_path):
+    proto = toy()
+    proto.graph.node.insert(0, helper.make_node("Warp", ["conv1_w"], ["made"], "warp", domain="my.lab"))
+    proto.graph.node.append(helper.make_node("Add", ["c", "made"], ["sum"], "sum"))
+    proto.opset_import.append(helper.make_opsetid("my.lab", 1))
+    proto.graph.input.append(helper.make_tensor_value_info("fc_b", TensorProto.FLOAT, [7, 7]))
+    path = save(proto, tmp_path)
+    with pytest.raises(ModelError) as caught:
+        load_model(path).value("made")
+    assert str(caught.value).startswith(f"{path}: onnxruntime cannot run this")
+    with pytest.raises(ModelError) as caught:
+        load_model(path).shapes()
+    assert str(caught.value).startswith(f"{path}: the graph's shapes do not fit")
+
+
+def test_inputs_of_unknown_rank_are_told_from_single_values(tmp_path):
+    proto = model_of(
+        [helper.make_node("Add", ["any", "one"], ["y"], "add")], {"any": None, "one": []}, ["y"], {}
+    )
+    model = load_model(save(proto, tmp_path))
+    assert [(i.name, i.shape, i.ranked) for i in model.inputs] == [("any", (), False), ("one", (), True)]
+
+
+def test_inputs_that_are_no_tensors_of_numbers_matter_only_where_they_are_fed(tmp_path):
+    proto = model_of(
+        [
+            helper.make_node("Relu", ["x"], ["r"], "relu"),
+            helper.make_node("SequenceLength", ["many"], ["l"], "length"),
+            helper.make_node("Identity", ["text"], ["t"], "same"),
+        ],
+        {"x": [2]},
+        ["r"],
+        {},
+    )
+    proto.graph.input.append(helper.make_tensor_sequence_value_info("many", TensorProto.FLOAT, None))
+    proto.graph.input.append(helper.make_tensor_value_info("text", TensorProto.STRING, [2]))
+    model = load_model(save(proto, tmp_path))
+    assert [i.dtype for i in model.inputs] == ["float32", "object", "object"]
+    x = np.array([-1.0, 2.0])
+    np.testing.assert_array_equal(activations(model, {"x": x}, ["relu"])["relu"], [0, 2])
+    for layer, name in (("length", "many"), ("same", "text")):
+        with pytest.raises(ModelError, match=rf"net\.onnx: input '{name}' is a .*only tensors of numbers"):
+            activations(model, {name: x}, [layer])
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_sizes_below_one_are_unknown(tmp_path, size):
+    proto = toy()
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = size
+    assert load_model(save(proto, tmp_path)).shapes()["x"] == (None, 1, 3, 3)
+
+
+def test_a_small_constant_is_found_after_a_question_that_starts_too_far_away():
+    from extract.geometry.constants import DEEPEST, Constants
+
+    length = DEEPEST + 20
+    nodes = [helper.make_node("Identity", [f"i{n}"], [f"i{n + 1}"]) for n in range(length)]
+    constants = Constants(model_of(nodes, {}, [], {"i0": np.array([5, 7])}).graph, {}, 17)
+    assert constants.value(f"i{length}") is None
+    np.testing.assert_array_equal(constants.value("i30"), [5, 7])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16, np.float64])
+@pytest.mark.parametrize("external", [False, True])
+def test_large_weights_inside_and_outside_the_file(tmp_path, dtype, external):
+    table = np.arange(5 * 700, dtype=np.float32).reshape(5, 700) % 251  # whole, so each type holds them
+    proto = model_of(
+        [
+            helper.make_node("Cast", ["w"], ["w32"], to=TensorProto.FLOAT),
+            helper.make_node("MatMul", ["x", "w32"], ["a"], "first"),
+            helper.make_node("Add", ["a", "beside"], ["y"], "second"),
+        ],
+        {"x": [1, 5]},
+        ["y"],
+        {"w": table.astype(dtype), "unused": np.ones(5000, np.float32)},
+    )
+    path = tmp_path / "net.onnx"
+    beside = numpy_helper.from_array(np.arange(700, dtype=np.float32), "beside")
+    proto.graph.initializer.append(beside)
+    if external:
+        onnx.external_data_helper.set_external_data(proto.graph.initializer[-1], "beside.bin")
+    onnx.save(proto, path)
+    got = activations(load_model(path), np.eye(5)[[3]], ["second"])["second"]
+    np.testing.assert_array_equal(got, table[[3]] + np.arange(700))
+
+
+MEASURE = """
+import re, sys
+import numpy, onnx.shape_inference, onnxruntime
+from extract import Extractor, load_model
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
+before = peak()
+Extractor(load_model(sys.argv[1]), ["fc5"]).run(numpy.ones((1, 2048), numpy.float32))
+print(peak() - before)
+"""
+
+
+def test_weights_are_not_copied_over_and_over(tmp_path):
+    require(Path("/proc/self/status").exists(), "Linux's /proc, for a process's peak memory")
+    weights = {f"w{i}": np.ones((2048, 2048), np.float32) for i in range(6)}
+    nodes = [helper.make_node("MatMul", [f"y{i}", f"w{i}"], [f"y{i + 1}"], f"fc{i}") for i in range(6)]
+    path = save(model_of(nodes, {"y0": [1, 2048]}, ["y6"], weights), tmp_path)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, check=True
+        )
+    finally:
+        path.unlink()
+    # in the model, as arrays, and as onnxruntime packs them; written and parsed once more they would take 5
+    assert int(done.stdout) < 4 * sum(weight.nbytes for weight in weights.values())

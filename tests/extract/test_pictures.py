@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from converters.errors import CnnVisWarning
 from extract.errors import ImageError
 from extract.pictures import load_picture, luminance, picture_extensions
 from tests.extract import picture_files as files
@@ -76,6 +77,38 @@ def test_16_bit_colour_keeps_the_upper_byte(tmp_path: Path) -> None:
     picture = load_picture(files.write(tmp_path / "a.png", files.png(colour, files.RGB, 16)))
     assert picture.mode == "RGB"
     np.testing.assert_array_equal(np.asarray(picture), colour >> 8)
+
+
+@pytest.mark.parametrize("dtype", ["<i4", ">i4", "<i2"])
+def test_integers_up_to_255_in_a_deeper_type_count_as_they_are(tmp_path: Path, dtype: str) -> None:
+    picture = load_picture(files.write(tmp_path / "a.tif", files.tiff(GREY.astype(dtype))))
+    np.testing.assert_array_equal(np.asarray(picture), GREY)
+
+
+def test_32_bit_integers_above_255_count_as_16_bits(tmp_path: Path) -> None:
+    picture = load_picture(files.write(tmp_path / "a.tif", files.tiff(DEEP.astype("<i4"))))
+    np.testing.assert_array_equal(np.asarray(picture), (DEEP / 257).astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", ["png", "tif", "pgm"])
+@pytest.mark.parametrize("largest", [4095, 255, 1])
+def test_a_note_where_16_bits_look_like_12(tmp_path: Path, kind: str, largest: int) -> None:
+    values = np.array([[0, 1, largest // 2], [largest, 0, 1]], np.uint16)
+    data = {
+        "png": files.png(values, files.GREY, depth=16),
+        "tif": files.tiff(values),
+        "pgm": b"P5 3 2 65535\n" + values.astype(">u2").tobytes(),
+    }[kind]
+    with pytest.warns(CnnVisWarning, match=f"its largest value is {largest} of 65535, as in 12-bit data"):
+        picture = load_picture(files.write(tmp_path / "a.file", data))
+    np.testing.assert_array_equal(np.asarray(picture), (values / 257).astype(np.float32))
+
+
+def test_no_note_where_16_bits_are_used_or_all_is_black(tmp_path: Path) -> None:
+    for largest in (0, 4096):
+        values = np.array([[0, 0, largest]], np.uint16)
+        picture = load_picture(files.write(tmp_path / "a.png", files.png(values, files.GREY, depth=16)))
+        np.testing.assert_array_equal(np.asarray(picture), (values / 257).astype(np.float32))
 
 
 @pytest.mark.parametrize(
@@ -154,10 +187,27 @@ def test_lab_becomes_rgb(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.asarray(picture)[0, 0], [119, 119, 119], atol=2)
 
 
-def test_the_first_frame_of_a_moving_picture(tmp_path: Path) -> None:
+@pytest.mark.parametrize("extension", ["gif", "tif", "png"])
+def test_the_first_frame_of_a_moving_picture(tmp_path: Path, extension: str) -> None:
     frames = [Image.new("RGB", (5, 3), colour) for colour in ("red", "blue")]
-    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
-    assert load_picture(tmp_path / "a.gif").getpixel((2, 1)) == (255, 0, 0)
+    path = tmp_path / f"a.{extension}"
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    with pytest.warns(CnnVisWarning, match=rf"a\.{extension}: only the first of 2 frames is used"):
+        picture = load_picture(path)
+    assert picture.getpixel((2, 1)) == (255, 0, 0)
+
+
+@pytest.mark.filterwarnings("ignore::converters.errors.CnnVisWarning")
+@pytest.mark.parametrize("extension", ["gif", "tif"])
+def test_damage_in_later_frames_does_not_matter(tmp_path: Path, extension: str) -> None:
+    frames = [Image.fromarray(np.roll(GREY, shift, axis=1)) for shift in range(4)]
+    frames[0].save(tmp_path / f"a.{extension}", save_all=True, append_images=frames[1:])
+    whole = (tmp_path / f"a.{extension}").read_bytes()
+    frames[0].save(tmp_path / f"one.{extension}")
+    first = (tmp_path / f"one.{extension}").stat().st_size
+    for length in range(first + 40, len(whole), 7):
+        path = files.write(tmp_path / f"cut.{extension}", whole[:length])
+        np.testing.assert_array_equal(np.asarray(load_picture(path).convert("L")), GREY)
 
 
 # what each orientation says of the stored rows and columns, after EXIF 2.3, 4.6.4.A

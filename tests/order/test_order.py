@@ -47,6 +47,51 @@ def test_frames_of_a_4d_volume_are_ordered():
     np.testing.assert_array_equal(order.by("mean", Volume(frames)).apply(Volume(frames)).data, frames[::-1])
 
 
+def test_a_permutation_always_starts_from_the_channels_of_the_layer():
+    volume = Volume(np.arange(5 * 3 * 2, dtype=np.float32).reshape(5, 3, 2), labels=tuple("abcde"))
+    once = order.by("random", volume, seed=1).apply(volume)
+    twice = order.by("mean", once).apply(once)
+    thrice = order.by("random", twice, seed=4).apply(twice)
+    for ordered in (once, twice, thrice):
+        permutation = ordered.facts["order"]["permutation"]
+        np.testing.assert_array_equal(volume.data[permutation], ordered.data)
+        assert tuple(volume.labels[i] for i in permutation) == ordered.labels
+    assert "steps" not in once.facts["order"]
+    assert thrice.facts["order"]["method"] == "random"
+    assert thrice.facts["order"]["parameters"] == {"seed": 4}
+    assert thrice.facts["order"]["steps"] == [
+        {"method": "random", "parameters": {"seed": 1}},
+        {"method": "mean"},
+        {"method": "random", "parameters": {"seed": 4}},
+    ]
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        "mean",
+        {},
+        {"permutation": [0, 1]},
+        {"permutation": [0, 0, 1, 2]},
+        {"permutation": [[0], [1, 2]]},
+        {"permutation": [0, 1, 2, 3], "steps": 3},
+    ],
+)
+def test_a_damaged_record_of_an_earlier_order(recorded):
+    volume = Volume(MAPS, facts={"order": recorded})
+    with pytest.raises(order.OrderError, match="the order that the volume records is damaged"):
+        order.by("mean", volume).apply(volume)
+
+
+def test_a_mistake_inside_a_method_is_no_user_error(monkeypatch):
+    def broken(volume):
+        return len(3)
+
+    monkeypatch.setitem(order.METHODS, "broken", broken)
+    with pytest.raises(TypeError, match="has no len"):
+        order.by("broken", Volume(MAPS))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -55,6 +100,8 @@ def test_frames_of_a_4d_volume_are_ordered():
             "unknown ordering method 'beauty': choose one of identity",
         ),
         (lambda: order.by("mean", Volume(MAPS), seed=1), "ordering method 'mean': .*seed"),
+        (lambda: order.by("random", Volume(MAPS), seed=-1), "seed takes a whole number from 0 on, not -1"),
+        (lambda: order.by("random", Volume(MAPS), seed="x"), "seed takes a whole number from 0 on, not 'x'"),
         (lambda: order.Ordering(np.array([0, 0, 1]), "given"), "holds 0 to 2, each once"),
         (lambda: order.Ordering(np.array([0.0, 1.0]), "given"), "whole numbers"),
         (

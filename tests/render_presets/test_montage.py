@@ -5,7 +5,7 @@ import pytest
 
 from converters import Volume
 from render_presets import PresetError, fit, load, montage
-from render_presets.drawing import PAPER, STRIP
+from render_presets.drawing import PAPER, STRIP, caption
 from render_presets.montage import NOT_FINITE
 from tests.helpers import goldens
 from tests.render_presets.volumes import ramp
@@ -66,6 +66,13 @@ def test_labels_are_written_above_the_tiles():
     assert not changed[: 3 + 4 * tile].any()
 
 
+def test_line_breaks_and_tabs_are_blanks():
+    facts = {"layer": "conv\n1\ta"}
+    broken = ramp().replace(labels=("a\nb", "c\td", "e", "f", "g\r"), facts=facts)
+    blank = ramp().replace(labels=("a b", "c d", "e", "f", "g "), facts={"layer": "conv 1 a"})
+    assert montage(broken) == montage(blank)
+
+
 def test_nan_and_infinity_have_a_colour_of_their_own():
     data = np.ones((2, 3, 4), np.float32)
     data[0, 0, 0], data[1, 2, 3] = np.nan, np.inf
@@ -117,6 +124,13 @@ def test_legend_shows_the_colours():
     strip = np.asarray(with_legend)[-STRIP:].reshape(-1, 3).tolist()
     for end in (0, -1):
         assert [round(255 * part) for part in fitted.colors[end][1:]] in strip
+
+
+def test_legend_counts_what_is_not_finite():
+    data = np.array(ramp().data)
+    assert caption(Volume(data))[1] == "11 x 7 x 5, 0 to 384"
+    data[0, 0, :3] = np.nan, np.inf, -np.inf
+    assert caption(Volume(data))[1] == "11 x 7 x 5, 3 to 384, 3 NaN or infinite"
 
 
 def test_upstreams_maps():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from render_presets import fit, load, paraview
-from render_presets.geometry import camera
+from render_presets.camera import camera
 from render_presets.scene import Scene
 from tests.render_presets.volumes import block, ramp
 

@@ -9,10 +9,9 @@ import pytest
 
 from converters import CnnVisWarning, Volume
 from render_presets import PresetError, fit, load, preview, project, render
-from render_presets.drawing import STRIP
-from render_presets.geometry import BACKGROUND
+from render_presets.drawing import BACKGROUND, STRIP
 from tests.helpers import require
-from tests.render_presets.test_geometry import on_screen
+from tests.render_presets.test_camera import on_screen
 from tests.render_presets.volumes import block, ramp
 
 SIZE = (400, 300)
@@ -88,17 +87,24 @@ def test_flat_and_long_volumes(shape):
     assert (pixels[..., 0] > 150).sum() > 60
 
 
-def test_nan_and_infinity_are_the_ends_of_the_range():
-    data = np.array(block().data)
-    data[data == 1] = np.inf
-    data[-1, -1, -1] = np.nan
-    data[0, -1, -1] = 1e-3
-    assert (
-        np.abs(
-            drawn(Volume(data)) - drawn(Volume(np.where(np.isposinf(data), 1e-3, np.nan_to_num(data))))
-        ).max()
-        <= 2
-    )
+@pytest.mark.parametrize("preset", ["activation", "signed"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_transparent(value, preset):
+    silent = block(0)
+    data = np.array(silent.data)
+    data[2:9, 5:20, 8:30] = value
+    hollow = silent.replace(data=data)
+    assert np.abs(drawn(hollow, preset) - drawn(silent, preset)).max() <= 2
+
+
+@pytest.mark.parametrize("outlier", [1e4, 1e6])
+def test_outliers_do_not_empty_the_picture(outlier):
+    values = np.random.default_rng(3).random((12, 20, 24), np.float32)
+    plain = drawn(Volume(values))
+    values[6, 10, 12] = outlier
+    # the percentile moves by one rank of 5760, so colours by less than a level or two
+    assert np.abs(drawn(Volume(values)) - plain).mean() < 1
+    assert (np.abs(plain - plain[0, 0]).max(axis=2) > 60).mean() > 0.2
 
 
 def test_long_axes_are_averaged():
@@ -167,5 +173,7 @@ def test_bad_sizes(size):
 
 def test_frames_are_refused():
     volume = Volume(np.ones((2, 3, 4, 5)), name="film")
-    with pytest.raises(PresetError, match="film: a picture shows one volume, this one has 2 frames"):
+    with pytest.raises(
+        PresetError, match="this volume has 2 frames; write one volume a channel with --layout"
+    ):
         render(volume, fit(load("activation"), volume))

@@ -5,7 +5,7 @@ import pytest
 
 from converters import Volume
 from render_presets import PresetError, fit, load, project
-from render_presets.geometry import BACKGROUND
+from render_presets.drawing import BACKGROUND
 from tests.render_presets.volumes import block
 
 BEHIND = [round(255 * part) for part in BACKGROUND]
@@ -84,7 +84,29 @@ def test_empty_volume_is_an_empty_box():
     assert 0.005 < drawn.mean() < 0.05
 
 
+@pytest.mark.parametrize("preset", ["activation", "signed"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_transparent(value, preset):
+    silent = block(0)
+    data = np.array(silent.data)
+    data[2:9, 5:20, 8:30] = value
+    fitted = fit(load(preset), block())
+    pixels = np.asarray(project(silent.replace(data=data), fitted, (320, 240)), int)
+    assert np.abs(pixels - np.asarray(project(silent, fitted, (320, 240)), int)).max() <= 2
+
+
+def test_an_outlier_does_not_bleed_into_its_neighbours():
+    values = np.random.default_rng(3).random((12, 20, 24), np.float32)
+    fitted = fit(load("activation"), Volume(values))
+    values[6, 10, 12] = fitted.range[1]
+    expected = np.asarray(project(Volume(values), fitted, (320, 240)), int)
+    values[6, 10, 12] = 1e6
+    assert np.abs(np.asarray(project(Volume(values), fitted, (320, 240)), int) - expected).max() <= 1
+
+
 def test_frames_are_refused():
     volume = Volume(np.ones((2, 3, 4, 5)), name="film")
-    with pytest.raises(PresetError, match="film: a picture shows one volume, this one has 2 frames"):
+    with pytest.raises(
+        PresetError, match="this volume has 2 frames; write one volume a channel with --layout"
+    ):
         project(volume, fit(load("activation"), volume))

@@ -50,10 +50,11 @@ def _environment(folder: Path) -> Iterator[dict[str, str]]:
 def _display() -> Iterator[str]:
     """Yield the name of a new display.
 
-    Xvfb itself finds a free number here; xvfb-run looks for one before, and two of them may find the same. Nor
-    does this server start anew, and refuse others for a moment, when its only client closes a connection.
+    Xvfb finds a free number by itself; xvfb-run looks for one beforehand, and two may find the same. And it
+    does not begin anew when its last client leaves, which would refuse ParaView's next connection meanwhile.
     """
-    command = ["timeout", str(2 * PATIENCE), "Xvfb", "-displayfd", "1", "-noreset", "-screen", "0", "1280x1024x24"]
+    settings = ["-displayfd", "1", "-noreset", "-screen", "0", "1280x1024x24"]
+    command = ["timeout", str(2 * PATIENCE), "Xvfb", *settings]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:

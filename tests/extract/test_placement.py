@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from cnnvis.place import Frame, channels_first, placed, slice_spacing, sort_axes
 from converters import VolumeError, lay_out
 from extract.geometry import AxisPlace, Place
+from extract.placement import Frame, image_of, placed, roles_of, slice_spacing
 
 
 def axis(number: int, stride: float, start: float, extent: int = 3) -> AxisPlace:
@@ -20,10 +20,12 @@ def axis(number: int, stride: float, start: float, extent: int = 3) -> AxisPlace
 PLANE = Place((None, None, axis(2, 4, 1.5), axis(3, 2, -0.5)), None)
 
 
-def place_maps(values, place, layout="stack", frame=None, z_spacing="same"):
-    order = sort_axes(place, values.ndim + 1)
-    (volume, *_) = lay_out(channels_first(values, order), layout)
-    return placed(volume, place, order, frame or Frame(), z_spacing)
+def place_maps(values, place, layout="stack", frame=None, z_spacing="same", batch=0):
+    """Place one image's output; a batch axis is put in front where there shall be one."""
+    batched = values[np.newaxis] if batch == 0 else values
+    roles = roles_of(place, batched.ndim, batch, "x")
+    (volume, *_) = lay_out(image_of(batched, roles, 0), layout)
+    return placed(volume, place, roles, frame or Frame(), z_spacing)
 
 
 @pytest.mark.parametrize("layout", ["stack", "mosaic", "channels"])
@@ -61,6 +63,47 @@ def test_a_3d_network_keeps_the_affine_of_its_input():
     # x starts 1.5 * 0.5 along the frame's x, which points to y; z starts 1 * 2 along z
     np.testing.assert_allclose(volume.origin, (10, 20.75, 32))
     np.testing.assert_array_equal(volume.matrix, turn)
+
+
+def test_a_tensor_without_a_batch_axis_keeps_its_axes_apart():
+    values = np.arange(4 * 7 * 9).reshape(4, 7, 9)
+    volume = place_maps(values, Place((None, axis(1, 4, 0), axis(2, 2, 0)), None), batch=None)
+    assert volume.size == (9, 7, 4)
+    assert volume.spacing[:2] == (2, 4)
+
+
+def test_a_batch_axis_may_be_the_last():
+    values = np.arange(7 * 9 * 4 * 2).reshape(7, 9, 4, 2)
+    place = Place((axis(0, 4, 0), axis(1, 2, 0), None, None), None)
+    roles = roles_of(place, 4, 3, "x")
+    np.testing.assert_array_equal(image_of(values, roles, 1), values[..., 1].transpose(2, 0, 1))
+
+
+def test_a_place_of_another_rank_is_index_space():
+    volume = place_maps(np.zeros((5, 7, 11)), Place((), None))
+    assert volume.facts["geometry"] == {
+        "frame": "index",
+        "reason": "its shape is not known before it runs",
+        "z_spacing": "same",
+    }
+
+
+def test_another_input_is_another_frame():
+    place = Place((None, None, AxisPlace("b", 2, Fraction(4), Fraction(0), 1), axis(3, 2, 0)), None)
+    volume = place_maps(np.zeros((5, 7, 11)), place)
+    assert volume.facts["geometry"]["reason"] == "it lies along another input than 'x'"
+    assert volume.spacing == (1, 1, 1)
+
+
+def test_an_axis_that_runs_backwards_is_index_space():
+    volume = place_maps(np.zeros((5, 7, 11)), Place((None, None, axis(2, 4, 0), axis(3, -2, 9)), None))
+    assert "backwards" in volume.facts["geometry"]["reason"]
+
+
+def test_a_1d_layer_is_a_plane_with_channels_as_rows():
+    volume = place_maps(np.zeros((5, 11)), Place((None, None, axis(2, 4, 1.5)), None))
+    assert volume.size == (11, 5, 1)
+    assert (volume.spacing[0], volume.origin[0]) == (4, 1.5)
 
 
 def test_a_sheet_has_no_place():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from converters import Volume
-from render_presets import geometry
+from render_presets import camera as views
 from tests.render_presets.volumes import block, ramp
 
 
@@ -14,7 +14,7 @@ def on_screen(volume, points, aspect):
     """Project LPS points by VTK's own camera: x to the right and y up, both in -1..1."""
     from vtkmodules.vtkRenderingCore import vtkCamera
 
-    ours = geometry.camera(volume, aspect)
+    ours = views.camera(volume, aspect)
     camera = vtkCamera()
     camera.SetPosition(ours.position)
     camera.SetFocalPoint(ours.focal_point)
@@ -30,9 +30,9 @@ def on_screen(volume, points, aspect):
 @pytest.mark.parametrize("aspect", [0.5, 1.0, 4 / 3])
 @pytest.mark.parametrize("volume", [ramp(), block()], ids=["ramp", "block"])
 def test_camera_frames_the_whole_volume(volume, aspect):
-    seen = on_screen(volume, geometry.corners(volume), aspect)
+    seen = on_screen(volume, views.corners(volume), aspect)
     most, least = seen.max(axis=0), seen.min(axis=0)
-    assert np.abs(seen).max() == pytest.approx(geometry.FILL, abs=1e-6)
+    assert np.abs(seen).max() == pytest.approx(views.FILL, abs=1e-6)
     # the narrower direction is filled on both sides, the other one is centred but for perspective
     assert np.abs(most + least).min() == pytest.approx(0, abs=1e-6)
     assert np.abs(most + least).max() < 0.1
@@ -46,20 +46,20 @@ def test_camera_stands_upright():
     seen = on_screen(volume, [first, right, down], 1.0)
     assert seen[1, 0] > seen[0, 0] + 0.5
     assert seen[2, 1] < seen[0, 1] - 0.5
-    eye = np.array(geometry.camera(volume).position)
+    eye = np.array(views.camera(volume).position)
     assert np.linalg.norm(first - eye) < np.linalg.norm(behind - eye)
 
 
 def test_view_direction_without_angles_is_plus_z():
-    assert geometry.view_direction(0, 0) == pytest.approx([0, 0, 1])
-    assert np.linalg.norm(geometry.view_direction()) == pytest.approx(1)
+    assert views.view_direction(0, 0) == pytest.approx([0, 0, 1])
+    assert np.linalg.norm(views.view_direction()) == pytest.approx(1)
 
 
 def test_mean_chord():
     # Cauchy: of a sphere it is 4/3 of the radius, of a cube 2/3 of the edge
-    assert geometry.mean_chord((3, 3, 3)) == pytest.approx(2)
+    assert views.mean_chord((3, 3, 3)) == pytest.approx(2)
     # a plate: twice its thickness
-    assert geometry.mean_chord((1e9, 1e9, 1)) == pytest.approx(2)
+    assert views.mean_chord((1e9, 1e9, 1)) == pytest.approx(2)
 
 
 def test_mean_chord_by_monte_carlo():
@@ -76,10 +76,10 @@ def test_mean_chord_by_monte_carlo():
     chords = ends[1].min(axis=1) - ends[0].max(axis=1)
     chords = chords[chords > 0]
     error = chords.std() / math.sqrt(len(chords))
-    assert chords.mean() == pytest.approx(geometry.mean_chord((1, 2, 5)), abs=4 * error)
+    assert chords.mean() == pytest.approx(views.mean_chord((1, 2, 5)), abs=4 * error)
     assert error < 0.01
 
 
 def test_extent_counts_whole_voxels():
-    assert geometry.extent(Volume(np.zeros((4, 3, 2)), spacing=(1, 10, 100))) == (2, 30, 400)
-    assert math.isfinite(geometry.camera(Volume(np.zeros((1, 1, 1)))).position[2])
+    assert views.extent(Volume(np.zeros((4, 3, 2)), spacing=(1, 10, 100))) == (2, 30, 400)
+    assert math.isfinite(views.camera(Volume(np.zeros((1, 1, 1)))).position[2])

@@ -17,12 +17,6 @@ AZIMUTH, ELEVATION, VIEW_ANGLE = 30.0, 20.0, 30.0
 FILL = 0.92
 """Part of the picture that the volume fills in the narrower direction."""
 
-BACKGROUND = (0.11, 0.12, 0.14)
-"""Behind volumes: red, green, blue. Dark, as high activations are white."""
-
-OUTLINE = (0.55, 0.57, 0.62)
-"""The edges of their boxes."""
-
 
 @dataclass(frozen=True)
 class Camera:

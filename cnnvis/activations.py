@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from extract.sources import ImageSource
 
     from .export import Export
+    from .models import OpenedModel
 
 
 @click.command()
@@ -44,7 +45,9 @@ if TYPE_CHECKING:
 @options.formats
 @options.dtype
 @options.layout
-@click.option("--order", default="identity", show_default=True, metavar="METHOD", help="Order of the slices.")
+@click.option(
+    "--order", type=options.order_method, default="identity", show_default=True, help="Order of the slices."
+)
 @options.z_spacing
 @options.preset
 @options.preprocessing
@@ -52,7 +55,7 @@ if TYPE_CHECKING:
     "--feed",
     "feeds",
     multiple=True,
-    metavar="NAME=FILE.npy",
+    type=options.Feed(),
     help="Value of a further input, with its batch axis, as the model declares it; may be repeated.",
 )
 @click.option(
@@ -69,9 +72,9 @@ def command(
     layout: str,
     order: str,
     z_spacing: str,
-    preset: str | None,
+    preset: str | Path | None,
     preprocessing: dict[str, Any],
-    feeds: tuple[str, ...],
+    feeds: tuple[tuple[str, Path], ...],
     batch: int,
     quiet: bool,
 ) -> None:
@@ -102,9 +105,10 @@ def command(
     fixed = _feeds(feeds)
     target = _image_input(model, extractor, fixed)
     sources = expand(find_images(images), target.channels_first)
-    settings = opened.configure(preprocessing) or _assumed(target, sources)
+    settings = _settings(opened, preprocessing, target, sources)
     view = View(layout, order, z_spacing, {"model": model_facts(model), **_feed_facts(feeds), **software()})
     export = Export(out, targets(formats), dtype, preset)
+    export.check(frames=layout == "stack" and _has_3d_maps(model, extractor))
     places = Places(model, target, {name: value.shape for name, value in fixed.items()})
     with progress(len(sources), "images", quiet) as done:
         for inputs in batches(sources, settings, target.channels_first, batch):
@@ -132,36 +136,39 @@ def _refuse_parameters(model: Model, layers: tuple[str, ...]) -> None:
             )
 
 
-def _assumed(target: Input, sources: list[ImageSource]) -> Preprocessing:
-    """Return the preprocessing where nothing says what the network was trained with."""
+def _settings(
+    opened: OpenedModel, given: dict[str, Any], target: Input, sources: list[ImageSource]
+) -> Preprocessing:
+    """Return the preprocessing; note it where nothing says what values the network was trained on."""
     from extract import PRESETS
+    from extract.preprocessing import configure
 
     from .views import note
 
-    name, what = ("raw", "0 to 255") if target.dtype.startswith(("int", "uint")) else ("unit", "0 to 1")
+    if opened.knows_values(given):
+        return opened.configure(given) or PRESETS["unit"]
+    preset, what = ("raw", "0 to 255") if target.dtype.startswith(("int", "uint")) else ("unit", "0 to 1")
     if any(source.kind == "picture" for source in sources):
         note(f"no preprocessing is given: pictures go in as RGB from {what}; see --preprocess")
-    return PRESETS[name]
+    return configure({"preset": preset, **given})
 
 
-def _feeds(words: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+def _has_3d_maps(model: Model, extractor: Extractor) -> bool:
+    shapes = model.shapes()
+    return any(len(shapes.get(tensor, ())) == 5 for tensor in extractor.tensors.values())
+
+
+def _feeds(feeds: tuple[tuple[str, Path], ...]) -> dict[str, NDArray[Any]]:
     from extract.arrays import open_array
 
-    result = {}
-    for word in words:
-        name, equals, file = word.rpartition("=")
-        if not equals:
-            raise click.ClickException(f"--feed takes NAME=FILE.npy, not {word!r}")
-        result[name] = open_array(Path(file))
-    return result
+    return {name: open_array(file) for name, file in feeds}
 
 
-def _feed_facts(words: tuple[str, ...]) -> dict[str, Any]:
-    from extract.preprocessing import sha256
+def _feed_facts(feeds: tuple[tuple[str, Path], ...]) -> dict[str, Any]:
+    from extract.files import sha256
 
-    named = ((word.rpartition("=")[0], Path(word.rpartition("=")[2])) for word in words)
-    feeds = {name: {"file": file.name, "sha256": sha256(file)} for name, file in named}
-    return {"feeds": feeds} if feeds else {}
+    facts = {name: {"file": file.name, "sha256": sha256(file)} for name, file in feeds}
+    return {"feeds": facts} if facts else {}
 
 
 def _image_input(model: Model, extractor: Extractor, fixed: Mapping[str, Any]) -> Input:

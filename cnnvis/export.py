@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -92,7 +91,7 @@ class Export:
 
         paths = []
         for target in self.targets:
-            path = self.folder / (stem + target.extension)
+            path = self.folder / (_safe(stem, target) + target.extension)
             _note_replaced(path, volume.facts)
             paths += write(volume, path, dtype=self.dtype, headers=target.headers)
             if self.preset is not None:
@@ -108,6 +107,15 @@ class Export:
             _note(f"{path}: no value is finite, so viewers get no preset")
             return []
         return write_presets(path, None, self.folder, None if self.preset == "auto" else str(self.preset))
+
+
+def _safe(stem: str, target: Target) -> str:
+    """Return the stem with ``+`` for ``%`` where a MetaImage header names the binary.
+
+    MetaIO takes a ``%`` in the name of a data file for a printf pattern. `names.encode` encodes ``+`` itself,
+    so that no two names become one.
+    """
+    return stem.replace("%", "+") if "mhd" in target.headers else stem
 
 
 def targets(words: Sequence[str]) -> list[Target]:
@@ -152,15 +160,11 @@ def _check_apart(wanted: Mapping[str, Target]) -> None:
 
 
 def _endings(target: Target) -> list[str]:
-    """Return how the names of all files end that a format writes, learnt by writing a tiny volume."""
-    import numpy as np
+    """Return how the names of all files end that a format writes."""
+    from converters import format_of
 
-    from converters import Volume, write
-
-    cube = Volume(np.zeros((2, 2, 2), np.float32))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / ("x" + target.extension)
-        return [file.name.removeprefix("x") for file in write(cube, path, headers=target.headers)]
+    companions = format_of("x" + target.extension).companions
+    return list(dict.fromkeys((target.extension, *companions, *(f".{header}" for header in target.headers))))
 
 
 def _note_replaced(path: Path, facts: Mapping[str, Any]) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import string
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-# "_" ends an entity, "%" starts a code; all that some file system or viewer stumbles over is encoded too.
-_PLAIN = frozenset(string.ascii_letters + string.digits + ".-+=,")
+# "%" starts a code; all that some file system or viewer stumbles over is encoded too.
+_PLAIN = frozenset(string.ascii_letters + string.digits + ".-=,")
+# where an underscore is followed by this, a reader takes it for the start of the next entity
+_ENTITY = re.compile(r"[a-z]+-")
 # File systems take 255 bytes; room for extension, preset and side-car.
 _LONGEST = 200
 _LONGEST_QUANTITY = 80
@@ -28,7 +31,8 @@ def file_stem(quantity: str, *, hashed: bool = False, **entities: str | None) ->
         which `encode` does not keep, have them in any case.
     **entities : str or None
         Key and value of each entity, in this order; None leaves it out. Other characters than ASCII letters,
-        digits and ``.-+=,`` are percent-encoded as UTF-8.
+        digits and ``.-=,_`` are percent-encoded as UTF-8, and so is an underscore that looks as if an entity
+        followed. The quantity has none, so that a name reads from its end.
     """
     given = {key: value for key, value in entities.items() if value is not None}
     head = [
@@ -36,13 +40,14 @@ def file_stem(quantity: str, *, hashed: bool = False, **entities: str | None) ->
         for number, (key, value) in enumerate(given.items())
         for piece in (*("_" if number else ""), *key, "-", *_pieces(value))
     ]
-    last = "_" * bool(given) + encode(quantity)
+    named = list(_pieces(quantity, underscores=False))
+    last = "_" * bool(given) + "".join(named)
     exact = (quantity, *given.values())
     too_long = len("".join(head)) + len(last) > _LONGEST
     if not (hashed or too_long or any(c in name for name in exact for c in "\r\n")):
         return "".join(head) + last
     digest = hashlib.sha256(json.dumps([quantity, given]).encode()).hexdigest()[:8]
-    tail = f"~{digest}_{_cut(_pieces(quantity), _LONGEST_QUANTITY)}"
+    tail = f"~{digest}_{_cut(named, _LONGEST_QUANTITY)}"
     return _cut(head, _LONGEST - len(tail)) + tail
 
 
@@ -67,10 +72,11 @@ def encode(value: str) -> str:
     return "".join(_pieces(value))
 
 
-def _pieces(value: str) -> Iterator[str]:
+def _pieces(value: str, underscores: bool = True) -> Iterator[str]:
     """Yield the code of each character."""
     for place, c in enumerate(value):
-        if c in _PLAIN and not (place == 0 and c == "."):
+        plain = c in _PLAIN and not (place == 0 and c == ".")
+        if plain or (c == "_" and underscores and not _ENTITY.match(value, place + 1)):
             yield c
         else:
             # a lone surrogate stands for a byte of a file name that is no UTF-8

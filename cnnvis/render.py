@@ -33,5 +33,10 @@ def command(volume_path: Path, out: Path, preset: str | Path | None, size: str, 
     if not (x and width.isdecimal() and height.isdecimal()):
         raise click.ClickException(f"--size takes WIDTHxHEIGHT such as 800x600, not {size!r}")
     volume, fitted = read_fitted(volume_path, preset)
+    if volume.frames is not None:
+        raise click.ClickException(
+            f"{volume_path}: a picture shows one volume, this one has {volume.frames} frames: "
+            "--layout channels writes them apart"
+        )
     picture = render(volume, fitted, size=(int(width), int(height)), legend=not no_legend)
     options.print_paths([save_png(picture, out)])

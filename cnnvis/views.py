@@ -95,6 +95,7 @@ class View:
             ordered = self.order != "identity" and layout["kind"] == "stack"
             stem = file_stem(
                 "act",
+                hashed=tensor.hashed,
                 model=tensor.model,
                 img=one.name,
                 layer=tensor.name,
@@ -125,6 +126,8 @@ class Placed:
         What its axes are.
     facts : mapping
         What its side-cars say: layer, operator, tensor.
+    hashed : bool
+        Whether another name of the model differs from it in upper and lower case only.
     """
 
     name: str
@@ -132,6 +135,7 @@ class Placed:
     place: Place | None
     roles: Roles
     facts: Mapping[str, Any]
+    hashed: bool
 
 
 class Places:
@@ -148,11 +152,14 @@ class Places:
     """
 
     def __init__(self, model: Model, target: Input, others: Mapping[str, tuple[int, ...]]) -> None:
+        from .names import clashing
+
         self._model = model
         self._target = target
         self._others = dict(others)
         self._known: dict[tuple[int, ...], tuple[dict[str, Place], dict[str, int | None]]] = {}
         self._noted: set[str] = set()
+        self._clashing = clashing([*model.layers, *model.tensors])
 
     def of(self, name: str, values: NDArray[Any], image: tuple[int, ...], count: int) -> Placed:
         """Return what is known of a layer's axes.
@@ -193,7 +200,7 @@ class Places:
             note(f"layer {name!r} stays in index space: {place.reason}")
         layer = self._model.layers.get(name)
         facts = {"layer": name, "operator": layer.operator if layer else None, "tensor": tensor}
-        return Placed(name, self._model.path.stem, place, roles, facts)
+        return Placed(name, self._model.path.stem, place, roles, facts, name in self._clashing)
 
     def _at(self, image: tuple[int, ...]) -> tuple[dict[str, Place], dict[str, int | None]]:
         from extract.batching import batch_axes

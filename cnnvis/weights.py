@@ -38,7 +38,7 @@ def command(
     dtype: str | None,
     layout: str,
     z_spacing: str,
-    preset: str | None,
+    preset: str | Path | None,
     quiet: bool,
 ) -> None:
     """Export filters as volumes: a slice a kernel, labelled "output,input".
@@ -56,14 +56,15 @@ def command(
 
     from .export import Export, targets
     from .models import open_model
-    from .names import file_stem
+    from .names import clashing, file_stem
     from .progress import progress
     from .provenance import model_facts, software
 
     model = open_model(model_path).model
-    export = Export(options.made(out), targets(formats), dtype, preset)
-    source = model_facts(model)
     names = find_parameters(model, layers)
+    clashes = clashing(model.layers)
+    source = {"model": model_facts(model), **software()}
+    export = Export(options.made(out), targets(formats), dtype, preset)
     with progress(len(names), "weights", quiet) as done:
         for name in names:
             layer, role, tensor = model.parameter(name)
@@ -73,15 +74,15 @@ def command(
                 if kind["kind"] in ("stack", "channels") and volume.frames is None:
                     z = slice_spacing(volume.size, volume.spacing, z_spacing)
                 facts = {
-                    "model": source,
+                    **source,
                     "layer": layer,
                     "quantity": role,
                     "tensor": tensor,
                     **volume.facts,
-                    **software(),
                 }
                 stem = file_stem(
                     role,
+                    hashed=layer in clashes,
                     model=model.path.stem,
                     layer=layer,
                     filter=str(kind["channel"]) if "channel" in kind else None,
@@ -110,6 +111,6 @@ def find_parameters(model: Model, patterns: tuple[str, ...]) -> list[str]:
             else:
                 own.append(name)
         if not own:
-            raise ModelError(f"{model.path}: {pattern!r} has no parameters named weight")
+            raise ModelError(f"{model.path}: {pattern!r} has no weight")
         found.update(dict.fromkeys(own))
     return list(found)

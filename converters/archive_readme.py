@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -47,8 +48,9 @@ M is the model, I the picture that it saw, L the layer, C the channel, where a f
 method that ordered the slices, Q what the values are, and EXT the file format. Parts that do not apply are
 left out (no order means channel order), and there may be others of the form key-value. Q is for example act
 for activations, weight for filters, input for what the network saw. All characters but English letters,
-digits and . - + = , are percent-encoded as in web addresses: % and two hexadecimal digits for each byte in
-UTF-8, so %2F is a slash and %20 a blank. A name that was too long is cut: then ~ and 8 digits make it unique.
+digits and . - = , _ are percent-encoded as in web addresses: % and two hexadecimal digits for each byte in
+UTF-8, so %2F is a slash and %20 a blank; in the names of .vox files with an .mhd header, + stands for %. A
+name that was too long is cut: then ~ and 8 digits make it unique.
 """
 
 _SIDECARS = """\
@@ -279,7 +281,8 @@ def _named(fact: Any) -> str:
 
 def _entities(name: str) -> dict[str, str]:
     """Return what a file name says of layer, image and quantity, as `_NAMES` explains it."""
-    *pairs, last = Path(name).name.split("_")
+    head, _, last = Path(name).name.rpartition("_")
+    pairs = re.split("_(?=[a-z]+-)", head)
     values = {key: unquote(value) for key, _, value in (pair.partition("-") for pair in pairs)}
     if "model" not in values:
         return {}

@@ -169,4 +169,6 @@ def _existing(path: Path, suffix: str) -> Path:
     return file
 
 
-register(Format("CGV", (".vox", ".hd"), read, write, dtype="uint8", headers=HEADERS))
+register(
+    Format("CGV", (".vox", ".hd"), read, write, dtype="uint8", headers=HEADERS, companions=(".vox", ".hd"))
+)

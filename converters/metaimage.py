@@ -234,4 +234,4 @@ def _vector(fields: Mapping[str, str], keys: tuple[str, ...], default: list[floa
 
 
 register(Format("MetaImage", (".mha",), read, write))
-register(Format("MetaImage with a detached header", (".mhd",), read, write_detached))
+register(Format("MetaImage with a detached header", (".mhd",), read, write_detached, companions=(".raw",)))

@@ -254,4 +254,13 @@ def _unescape(text: str) -> str:
 
 
 register(Format("NRRD", (".nrrd",), read, write, frames=True))
-register(Format("NRRD with a detached header", (".nhdr",), read, write_detached, frames=True))
+register(
+    Format(
+        "NRRD with a detached header",
+        (".nhdr",),
+        read,
+        write_detached,
+        frames=True,
+        companions=(".nhdr.raw",),
+    )
+)

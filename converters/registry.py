@@ -41,6 +41,8 @@ class Format:
         Whether viewers apply slope and intercept, and so show values and not stored numbers.
     headers : mapping of str to callable
         Further headers that the format's binary can have, by their extensions without the dot.
+    companions : tuple of str
+        Endings of the files that `write` makes besides the one it is asked for.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Format:
     frames: bool = False
     viewer_scales: bool = False
     headers: Mapping[str, Header] = field(default_factory=dict)
+    companions: tuple[str, ...] = ()
 
 
 _FORMATS: dict[str, Format] = {}

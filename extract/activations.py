@@ -161,7 +161,7 @@ def _checked(model: Model, target: Input, x: Any) -> NDArray[Any]:
         want is None or have == want for have, want in zip(array.shape[1:], target.shape[1:], strict=True)
     )
     given = " x ".join(map(str, array.shape)) or "a single value"
-    if target.shape and not fits:
+    if target.ranked and not fits:
         wanted = " x ".join("any" if size is None else str(size) for size in target.shape)
         raise ImageError(f"{model.path}: input {target.name!r} takes {wanted}, not {given}")
     if array.size == 0:

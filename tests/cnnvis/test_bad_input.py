@@ -94,7 +94,7 @@ CASES = {
     ),
     "layer without weights": (
         ["weights", "net.onnx", "--layer", "relu1", "-o", "out"],
-        r"'relu1' has no parameters",
+        r"'relu1' has no weight",
     ),
     # images
     "no image": (act(image="nope.png"), r"nope\.png: no such file"),

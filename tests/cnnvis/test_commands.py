@@ -181,7 +181,7 @@ def test_folders_arrays_and_batches(cnnvis, net, tmp_path):
     order = [
         line.split("img-")[1].split("_layer")[0] for line in result.out if line.endswith("conv1_act.nrrd")
     ]
-    assert order == ["p1", "p2", "p10", "x%5F0", "x%5F1"]
+    assert order == ["p1", "p2", "p10", "x_0", "x_1"]
     volume = read(tmp_path / "out" / "model-net_img-p10_layer-conv1_act.nrrd")
     np.testing.assert_array_equal(volume.data[0], 40)
 

@@ -19,7 +19,9 @@ def test_entities_in_order():
     ("name", "encoded"),
     [
         ("conv1.relu", "conv1.relu"),
-        ("conv1_1", "conv1%5F1"),
+        ("conv1_1", "conv1_1"),
+        ("a_img-b", "a%5Fimg-b"),
+        ("1+1", "1%2B1"),
         ("/features/0/Conv", "%2Ffeatures%2F0%2FConv"),
         ("two words", "two%20words"),
         ("Straße", "Stra%C3%9Fe"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cnnvis.export import Export, Target, targets
+from cnnvis.names import file_stem
 from converters import CnnVisWarning, Volume, VolumeError, extensions, read
 
 DATA = np.arange(5 * 7 * 11, dtype=np.float32).reshape(5, 7, 11)
@@ -110,3 +111,15 @@ def test_a_side_car_that_is_none_does_not_matter(tmp_path):
     (tmp_path / "x.nrrd.json").write_text("{")
     Export(tmp_path, targets(["nrrd"])).write(volume_of("a", "b"), "x")
     assert read(tmp_path / "x.nrrd").facts["model"]["sha256"] == "a"
+
+
+def test_one_binary_under_three_headers_whatever_the_layer_is_called(tmp_path):
+    sitk = pytest.importorskip("SimpleITK")
+    stem = file_stem("act", layer="/conv1/Conv")
+    paths = Export(tmp_path, targets(["vox+mhd+nhdr", "nrrd"])).write(Volume(DATA), stem)
+    names = [path.name for path in paths if path.suffix in (".mhd", ".nrrd")]
+    assert names == ["layer-+2Fconv1+2FConv_act.mhd", "layer-%2Fconv1%2FConv_act.nrrd"]
+    stored = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / names[0])))
+    np.testing.assert_array_equal(
+        stored, read(tmp_path / "layer-+2Fconv1+2FConv_act.vox").encoding.encode(DATA)
+    )

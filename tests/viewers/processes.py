@@ -43,7 +43,7 @@ def run(
     command: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
     """Run a command without a terminal, in `folder`; it is ended after `PATIENCE` seconds."""
-    # `timeout` ends the children too, xvfb-run's server among them
+    # a signal is not enough for all: ParaView may hang while it tells of a crash
     return subprocess.run(
         ["timeout", "-k", "5", str(PATIENCE), *command],
         stdin=subprocess.DEVNULL,
@@ -64,9 +64,9 @@ def drive(
     Parameters
     ----------
     command : sequence of str
-        What runs a Python script: ``("xvfb-run", "-a", "pvbatch")``.
+        What runs a Python script: ``["pvbatch"]``.
     driver : str
-        Name of the script in `DRIVERS`.
+        The script: its name in `DRIVERS`, or a path.
     jobs : mapping
         The jobs, by a name.
     folder : Path

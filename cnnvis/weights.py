@@ -65,6 +65,7 @@ def command(
     clashes = clashing(model.layers)
     source = {"model": model_facts(model), **software()}
     export = Export(options.made(out), targets(formats), dtype, preset)
+    export.check(frames=layout == "stack" and any(model.value(name).ndim == 5 for name in names))
     with progress(len(names), "weights", quiet) as done:
         for name in names:
             layer, role, tensor = model.parameter(name)

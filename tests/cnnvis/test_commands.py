@@ -280,6 +280,17 @@ def test_weights(cnnvis, net, tmp_path):
     assert volume.labels == ("0,0", "1,0")
 
 
+def test_filters_of_3d_networks_need_a_format_with_frames(cnnvis, tmp_path):
+    kernel = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 1, 3, 4, 5)
+    conv = helper.make_node("Conv", ["x", "k"], ["y"], "conv")
+    net = save(model_of([conv], {"x": ["N", 1, "D", "H", "W"]}, ["y"], {"k": kernel}), tmp_path)
+    result = cnnvis("weights", net, "--layer", "conv", "-o", tmp_path / "out", "--format", "nrrd,mha")
+    assert (result.code, result.out) == (2, [])
+    assert "--format mha: holds one volume a file" in result.err
+    result = cnnvis("weights", net, "--layer", "conv", "-o", tmp_path / "out", "--format", "nrrd")
+    np.testing.assert_array_equal(read(result.out[0]).data, kernel[:, 0])
+
+
 def test_convert_keeps_values_geometry_labels_and_facts(cnnvis, net, picture, tmp_path):
     extract(cnnvis, net, picture, tmp_path / "out", "--layer", "conv1")
     source = tmp_path / "out" / "model-net_img-ramp_layer-conv1_act.nrrd"

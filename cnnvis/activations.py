@@ -96,7 +96,7 @@ def command(
     from .models import open_model
     from .progress import progress
     from .provenance import model_facts, software
-    from .views import Places, View
+    from .views import Places, View, has_3d_maps
 
     opened = open_model(model_path)
     model = opened.model
@@ -108,7 +108,7 @@ def command(
     settings = _settings(opened, preprocessing, target, sources)
     view = View(layout, order, z_spacing, {"model": model_facts(model), **_feed_facts(feeds), **software()})
     export = Export(out, targets(formats), dtype, preset)
-    export.check(frames=layout == "stack" and _has_3d_maps(model, extractor))
+    export.check(frames=layout == "stack" and has_3d_maps(model, extractor.tensors.values()))
     places = Places(model, target, {name: value.shape for name, value in fixed.items()})
     with progress(len(sources), "images", quiet) as done:
         for inputs in batches(sources, settings, target.channels_first, batch):
@@ -151,11 +151,6 @@ def _settings(
     if any(source.kind == "picture" for source in sources):
         note(f"no preprocessing is given: pictures go in as RGB from {what}; see --preprocess")
     return configure({"preset": preset, **given})
-
-
-def _has_3d_maps(model: Model, extractor: Extractor) -> bool:
-    shapes = model.shapes()
-    return any(len(shapes.get(tensor, ())) == 5 for tensor in extractor.tensors.values())
 
 
 def _feeds(feeds: tuple[tuple[str, Path], ...]) -> dict[str, NDArray[Any]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from converters.errors import CnnVisWarning, VolumeError
+from converters.errors import VolumeError
+
+from .views import note
 
 if TYPE_CHECKING:
     from converters import Volume
@@ -104,7 +105,7 @@ class Export:
         from render_presets import write_presets
 
         if not np.isfinite(volume.data).any():
-            _note(f"{path}: no value is finite, so viewers get no preset")
+            note(f"{path}: no value is finite, so viewers get no preset")
             return []
         return write_presets(path, None, self.folder, None if self.preset == "auto" else str(self.preset))
 
@@ -180,8 +181,4 @@ def _note_replaced(path: Path, facts: Mapping[str, Any]) -> None:
         if not (isinstance(before, Mapping) and isinstance(now, Mapping)):
             continue
         if before.get("sha256") != now.get("sha256"):
-            _note(f"{path}: replaces the volume of another {what}, {before.get('file')}, SHA-256 differs")
-
-
-def _note(message: str) -> None:
-    warnings.warn(message, CnnVisWarning, stacklevel=3)
+            note(f"{path}: replaces the volume of another {what}, {before.get('file')}, SHA-256 differs")

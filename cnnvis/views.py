@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 def note(message: str) -> None:
     """Tell the user something although the work goes on."""
     warnings.warn(message, CnnVisWarning, stacklevel=2)
+
+
+def has_3d_maps(model: Model, tensors: Iterable[str]) -> bool:
+    """Whether one of the tensors is (N, C, D, H, W), or holds the filters of a 3-D network."""
+    shapes = model.shapes()
+    return any(len(shapes.get(tensor, ())) == 5 for tensor in tensors)
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,7 @@ class Placed:
 
 
 class Places:
-    """Where the tensors of a model lie, worked out once for each size of input.
+    """Where the tensors of a model lie, worked out anew only when the size of the input changes.
 
     Parameters
     ----------
@@ -210,7 +216,8 @@ class Places:
             shape = ((self._target.shape or (None,))[0] or 1, *declared)
             shapes = self._model.shapes({**self._others, self._target.name: shape})
             batches = batch_axes(self._model, self._target.name, shape, self._others)
-            self._known[image] = self._model.places(shapes), batches
+            # only the last size is kept: a folder may hold as many sizes as pictures
+            self._known = {image: (self._model.places(shapes), batches)}
         return self._known[image]
 
 

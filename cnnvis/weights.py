@@ -59,13 +59,14 @@ def command(
     from .names import clashing, file_stem
     from .progress import progress
     from .provenance import model_facts, software
+    from .views import has_3d_maps
 
     model = open_model(model_path).model
     names = find_parameters(model, layers)
     clashes = clashing(model.layers)
     source = {"model": model_facts(model), **software()}
     export = Export(options.made(out), targets(formats), dtype, preset)
-    export.check(frames=layout == "stack" and any(model.value(name).ndim == 5 for name in names))
+    export.check(frames=layout == "stack" and has_3d_maps(model, map(model.tensor, names)))
     with progress(len(names), "weights", quiet) as done:
         for name in names:
             layer, role, tensor = model.parameter(name)

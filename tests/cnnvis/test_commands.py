@@ -186,6 +186,20 @@ def test_folders_arrays_and_batches(cnnvis, net, tmp_path):
     np.testing.assert_array_equal(volume.data[0], 40)
 
 
+def test_pictures_of_several_sizes_have_places_of_their_own(cnnvis, tmp_path):
+    # 10 rows become 5, and so do 15: the stride follows from the size of the picture
+    resize = helper.make_node("Resize", ["x", "", "", "size"], ["y"], "half")
+    sizes = {"size": np.array([1, 1, 5, 4])}
+    net = save(model_of([resize], {"x": [1, 1, "H", "W"]}, ["y"], sizes), tmp_path)
+    for name, rows in (("a", 10), ("b", 15), ("c", 10)):
+        Image.fromarray(np.zeros((rows, 4), np.uint8)).save(tmp_path / f"{name}.png")
+    pictures = [word for name in "bc" for word in ("--image", tmp_path / f"{name}.png")]
+    extract(cnnvis, net, tmp_path / "a.png", tmp_path / "out", "--layer", "half", *pictures)
+    stem = str(tmp_path / "out" / "model-net_img-{}_layer-half_act.nrrd")
+    strides = {name: read(stem.format(name)).spacing[1] for name in "abc"}
+    assert strides == {"a": 2, "b": 3, "c": 2}
+
+
 def test_several_inputs_take_feeds(cnnvis, picture, tmp_path):
     proto = model_of(
         [helper.make_node("Mul", ["x", "w"], ["y"], "mul")], {"x": [1, 1, 5, 7], "w": [1]}, ["y"], {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@options.model_argument
+@options.model
 @click.option(
     "--image",
     "images",
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 )
 @options.quiet
 def command(
-    model_path: Path,
+    opened: Callable[..., OpenedModel],
     images: tuple[Path, ...],
     layers: tuple[str, ...],
     out: Path,
@@ -93,19 +93,18 @@ def command(
     from extract.sources import find_images
 
     from .export import Export, targets
-    from .models import open_model
     from .progress import progress
     from .provenance import model_facts, software
     from .views import Places, View, has_3d_maps
 
-    opened = open_model(model_path)
-    model = opened.model
+    described = opened(preprocessing.get("size"))
+    model = described.model
     _refuse_parameters(model, layers)
     extractor = Extractor(model, layers)
     fixed = _feeds(feeds)
     target = _image_input(model, extractor, fixed)
     sources = expand(find_images(images), target.channels_first)
-    settings = _settings(opened, preprocessing, target, sources)
+    settings = _settings(described, preprocessing, target, sources)
     view = View(layout, order, z_spacing, {"model": model_facts(model), **_feed_facts(feeds), **software()})
     export = Export(out, targets(formats), dtype, preset)
     export.check(frames=layout == "stack" and has_3d_maps(model, extractor.tensors.values()))
@@ -147,10 +146,19 @@ def _settings(
 
     if opened.knows_values(given):
         return opened.configure(given) or PRESETS["unit"]
-    preset, what = ("raw", "0 to 255") if target.dtype.startswith(("int", "uint")) else ("unit", "0 to 1")
+    preset, what = _usual(opened.model, target)
     if any(source.kind == "picture" for source in sources):
-        note(f"no preprocessing is given: pictures go in as RGB from {what}; see --preprocess")
+        note(f"no preprocessing is given: pictures go in as {what}; see --preprocess")
     return configure({"preset": preset, **given})
+
+
+def _usual(model: Model, target: Input) -> tuple[str, str]:
+    """Return the preset that fits most networks of a kind, and what it makes of pictures."""
+    if target.dtype.startswith(("int", "uint")):
+        return "raw", "RGB from 0 to 255"
+    if model.source.blobs and target.channels_first[1:2] == (3,):
+        return "caffe", "BGR from 0 to 255 minus 104, 117, 123, as for BVLC's networks"
+    return "unit", "RGB from 0 to 1"
 
 
 def _feeds(feeds: tuple[tuple[str, Path], ...]) -> dict[str, NDArray[Any]]:

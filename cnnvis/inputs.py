@@ -1,51 +1,54 @@
-"""``python -m cnnvis.inputs MODEL IMAGE...``: every file behind a model and images, a path a line.
+"""``python -m cnnvis.inputs [--weights W] MODEL IMAGE...``: all files behind a model and images.
 
-For build tools, which can tell by the times of these files whether volumes are older than what they show.
+A path a line, for build tools: by the times of these files they can tell whether volumes are older than what
+they show.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import onnx
+from converters.errors import CnnVisWarning
 
 # A header names the file of its data so: NRRD's "data file: x.raw", MetaImage's "ElementDataFile = x.raw".
 _DATA_FILE = re.compile(rb"^(?:data ?file:|ElementDataFile\s*=)[ \t]*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
 _LONGEST_HEADER = 65536
 
 
-def model_files(path: Path) -> Iterator[Path]:
+def model_files(path: Path, weights: Path | None = None) -> Iterator[Path]:
     """Yield the files that a network consists of.
 
     Parameters
     ----------
     path : Path
-        An ONNX file, or a TOML file that describes a network.
+        A model, or a TOML file that describes one.
+    weights : Path, optional
+        Its weights, where they lie in another file.
 
     Yields
     ------
     Path
-        The file itself, what a description names (model, weights, labels, mean), and external weights.
+        The file itself, the labels of a description, the model, its weights, and its mean image.
 
     Raises
     ------
     ModelError
         If one of them is missing or damaged.
     """
-    from extract.onnx_file import read_onnx
+    from .models import open_model
 
     yield path
-    model = path
     if path.suffix.lower() == ".toml":
-        *described, model = _described(path)
-        yield from (*described, model)
-    locations = _external_locations(read_onnx(model))
-    yield from (model.parent / location for location in locations)
+        yield from _labels(path)
+    opened = open_model(path, weights)
+    yield from opened.model.source.files
+    if opened.preprocessing is not None and isinstance(opened.preprocessing.mean, Path):
+        yield opened.preprocessing.mean
 
 
 def image_files(path: Path) -> Iterator[Path]:
@@ -68,35 +71,27 @@ def image_files(path: Path) -> Iterator[Path]:
             yield from (file for file in data if file.is_file())
 
 
-def _described(path: Path) -> list[Path]:
-    """Return the files that a description names, the model last."""
+def _labels(path: Path) -> Iterator[Path]:
+    """Yield the file of labels that a description names."""
     import tomllib
 
-    from extract.description import read_description
-
-    description = read_description(path)
     labels = tomllib.loads(path.read_text(encoding="utf-8")).get("labels")
-    mean = description.preprocessing.mean
-    return [
-        *([path.parent / labels] if labels else []),
-        *([mean] if isinstance(mean, Path) else []),
-        *([description.weights] if description.weights else []),
-        description.model,
-    ]
-
-
-def _external_locations(proto: onnx.ModelProto) -> list[str]:
-    from extract.graph import graphs
-
-    tensors = (tensor for graph in graphs(proto.graph) for tensor in graph.initializer)
-    entries = (entry for tensor in tensors for entry in tensor.external_data)
-    return list(dict.fromkeys(entry.value for entry in entries if entry.key == "location"))
+    if labels:
+        yield path.parent / labels
 
 
 def main() -> None:
     """Print the files, each once."""
-    model, *images = map(Path, sys.argv[1:])
-    files = [*model_files(model), *(file for image in images for file in image_files(image))]
+    parser = argparse.ArgumentParser(prog="python -m cnnvis.inputs", description=__doc__)
+    parser.add_argument("--weights", type=Path, metavar="W")
+    parser.add_argument("model", type=Path, metavar="MODEL")
+    parser.add_argument("images", type=Path, nargs="*", metavar="IMAGE")
+    given = parser.parse_args()
+    with warnings.catch_warnings():
+        # the command that reads the model tells what there is to know
+        warnings.simplefilter("ignore", CnnVisWarning)
+        files = [*model_files(given.model, given.weights)]
+    files += (file for image in given.images for file in image_files(image))
     sys.stdout.writelines(f"{file}\n" for file in dict.fromkeys(files))
 
 

@@ -16,7 +16,7 @@ from .options import mute
 
 # In the order of the help text; each is a module of this package with a `command`.
 COMMANDS = (
-    *("layers", "activations", "weights"),
+    *("layers", "activations", "weights", "to-onnx"),
     *("order", "convert", "info"),
     *("preset", "render", "montage"),
     *("archive", "verify"),
@@ -30,7 +30,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"cnnvis.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"cnnvis.{cmd_name.replace('-', '_')}").command
         return command
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from extract.preprocessing import Preprocessing
 
 
-_VALUE_SETTINGS = ("preset", "scale", "mean", "std")
+_VALUE_SETTINGS = ("preset", "scale", "mean", "std", "input_scale")
 
 
 @dataclass(frozen=True)
@@ -23,15 +24,21 @@ class OpenedModel:
     ----------
     model : Model
         The network.
-    preprocessing : Preprocessing or None
-        None where there is no description.
+    described : Preprocessing or None
+        How pictures become its input, by a description.
     labels : tuple of str
         Names of its classes; empty where they are not known.
     """
 
     model: Model
-    preprocessing: Preprocessing | None = None
+    described: Preprocessing | None = None
     labels: tuple[str, ...] = ()
+
+    @cached_property
+    def preprocessing(self) -> Preprocessing | None:
+        """How pictures become its input: as a description says, else the network itself; None if neither."""
+        own = self.model.source.preprocessing
+        return self.described or (None if own is None else own())
 
     def configure(self, settings: Mapping[str, Any]) -> Preprocessing | None:
         """Return the description's preprocessing with the settings that are not None changed.
@@ -53,26 +60,41 @@ class OpenedModel:
         return told or self.preprocessing is not None
 
 
-def open_model(path: Path) -> OpenedModel:
+def open_model(
+    path: Path,
+    weights: Path | None = None,
+    engine: str = "onnxruntime",
+    size: tuple[int, ...] | None = None,
+) -> OpenedModel:
     """Load the network that `path` is or describes.
+
+    Parameters
+    ----------
+    path : Path
+        A model, or a description of one.
+    weights : Path, optional
+        Its weights, if they lie in a file of their own; instead of those that a description names.
+    engine : str
+        What runs it: one of `extract.ENGINES`.
+    size : tuple of int, optional
+        Size of its input; of what a description says, if not given.
 
     Raises
     ------
     ModelError
-        If it cannot be read, or a description names a file of weights.
+        If it cannot be read.
     """
-    from extract import ModelError, load_model
+    from extract import load_model
 
     if path.suffix.lower() != ".toml":
-        return OpenedModel(load_model(path))
+        model = load_model(path, weights, engine, size)
+        return OpenedModel(model)
     from extract.description import read_description
 
     description = read_description(path)
-    if description.weights is not None:
-        raise ModelError(
-            f"{path}: weights: an ONNX model finds its weights itself, in its own folder: leave this key out"
-        )
-    return OpenedModel(load_model(description.model), description.preprocessing, description.labels)
+    size = size or description.preprocessing.size
+    model = load_model(description.model, weights or description.weights, engine, size)
+    return OpenedModel(model, description.preprocessing, description.labels)
 
 
 def input_shapes(model: Model, size: tuple[int, ...] | None) -> dict[str, tuple[int, ...]]:

@@ -11,9 +11,12 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from .models import OpenedModel
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 Names = Callable[[], Iterable[str]]
@@ -174,13 +177,13 @@ class Numbers(Shown):
 
 
 class NumbersOrFile(Numbers):
-    """Numbers, or the path of a .npy file."""
+    """Numbers, or the path of a .npy or .binaryproto file."""
 
-    name = "A[,B,C]|FILE.npy"
+    name = "A[,B,C]|FILE.npy|FILE.binaryproto"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return a path, a number or a tuple of numbers, or fail with a message."""
-        is_file = isinstance(value, str) and value.endswith(".npy")
+        is_file = isinstance(value, str) and value.lower().endswith((".npy", ".binaryproto"))
         return Path(value) if is_file else super().convert(value, param, ctx)
 
     def shown(self, value: Any) -> str:
@@ -231,9 +234,27 @@ class Preset(Shown):
 file_path = click.Path(path_type=Path)
 order_method = OneOf("ordering method", registry("order", "METHODS"))
 
-model_argument: Decorator = click.argument("model_path", metavar="MODEL", type=file_path)
+_MODEL = (
+    click.argument("model_path", metavar="MODEL", type=file_path),
+    click.option(
+        "--weights",
+        "weights_path",
+        type=file_path,
+        metavar="W",
+        help="Weights of a .prototxt: a .caffemodel, or Caffe's HDF5 form of it.",
+    ),
+    click.option(
+        "--engine",
+        type=OneOf("engine", registry("extract", "ENGINES")),
+        default="onnxruntime",
+        show_default=True,
+        help="pycaffe runs a Caffe network in Caffe itself, in the Python that CNNVIS_CAFFE_PYTHON names.",
+    ),
+)
 input_size: Decorator = click.option(
-    "--size", type=Size(), help="Input height x width where the model leaves them open."
+    "--size",
+    type=Size(),
+    help="Input height x width where the model leaves them open; of a Caffe network, instead of the file's.",
 )
 out_folder: Decorator = click.option(
     "-o", "--out", type=file_path, required=True, metavar="DIR", help="Folder for the files; made if missing."
@@ -289,6 +310,9 @@ _PREPROCESSING = {
         type=OneOf("way to resize", registry("extract.preprocessing", "RESIZES")),
         help="How a picture gets to that size.",
     ),
+    "stretch_to": click.option(
+        "--stretch-to", type=Size(), help="For stretch: height x width before the centre is cut out."
+    ),
     "short_side": click.option(
         "--short-side", type=int, help="For crop: shorter side before the cut, in pixels."
     ),
@@ -298,18 +322,26 @@ _PREPROCESSING = {
     "interpolation": click.option(
         "--interpolation",
         type=OneOf("interpolation", registry("extract.preprocessing", "INTERPOLATIONS")),
-        help="How values between pixels are found.",
+        help="How values between pixels are found; Caffe's own are bilinear-opencv and bilinear-pycaffe.",
     ),
     "channels": click.option(
         "--channels",
         type=OneOf("order of channels", registry("extract.preprocessing", "CHANNELS")),
         help="Order of the network's channels.",
     ),
-    "scale": click.option("--scale", type=float, help="Factor on values 0..255, before mean."),
-    "mean": click.option(
-        "--mean", type=NumbersOrFile(), help="Subtracted: a number, one a channel, or an array."
+    "scale": click.option(
+        "--scale", type=float, help="Factor on values 0..255, before mean; pycaffe's raw scale / 255."
     ),
-    "std": click.option("--std", type=Numbers(), help="Divides last: a number, or one a channel."),
+    "mean": click.option(
+        "--mean", type=NumbersOrFile(), help="Subtracted: a number, one a channel, or an image."
+    ),
+    "mean_per_channel": click.option(
+        "--mean-per-channel", is_flag=True, default=None, help="Average a mean image to one number a channel."
+    ),
+    "std": click.option("--std", type=Numbers(), help="Divides after mean: a number, or one a channel."),
+    "input_scale": click.option(
+        "--input-scale", type=float, help="Factor, last of all; the scale of Caffe's transform_param."
+    ),
     "background": click.option(
         "--background", type=Numbers(), help="Colour under transparent pixels, 0..255."
     ),
@@ -318,6 +350,26 @@ _PREPROCESSING = {
         "--axes", metavar="zyx", help="For volumes: which axes are depth, height and width."
     ),
 }
+
+
+def model(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add MODEL and the options that go with it; the command gets a function `opened`.
+
+    It takes the size of the input, if one is given, and loads the network.
+    """
+
+    @functools.wraps(command)
+    def wrapped(model_path: Path, weights_path: Path | None, engine: str, **arguments: Any) -> Any:
+        from .models import open_model
+
+        def opened(size: tuple[int, ...] | None = None) -> OpenedModel:
+            return open_model(model_path, weights_path, engine, size)
+
+        return command(opened=opened, **arguments)
+
+    for option in reversed(_MODEL):
+        wrapped = option(wrapped)
+    return wrapped
 
 
 def preprocessing(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def model_facts(model: Model) -> dict[str, Any]:
-    """Return name and SHA-256 of the model's file, and of the files that hold its external weights."""
+    """Return name and SHA-256 of a model's file and of its weights', and the parameters that were filled."""
     from extract.files import sha256
 
-    files = {
-        entry.value
-        for tensor in model.proto.graph.initializer
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    external = {name: sha256(model.path.parent / name) for name in sorted(files)}
-    facts: dict[str, Any] = {"file": model.path.name, "sha256": sha256(model.path)}
-    return {**facts, "external": external} if external else facts
+    path, *others = model.source.files
+    facts: dict[str, Any] = {"file": path.name, "sha256": sha256(path)}
+    if others:
+        facts["weights"] = {file.name: sha256(file) for file in others}
+    if model.source.runner is not None:
+        facts["engine"] = "pycaffe"
+    if model.source.filled:
+        facts["filled"] = list(model.source.filled)
+    return facts
 
 
 def software() -> dict[str, Any]:

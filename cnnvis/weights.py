@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,11 @@ from . import options
 if TYPE_CHECKING:
     from extract import Model
 
+    from .models import OpenedModel
+
 
 @click.command()
-@options.model_argument
+@options.model
 @click.option(
     "--layer",
     "layers",
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 @options.preset
 @options.quiet
 def command(
-    model_path: Path,
+    opened: Callable[..., OpenedModel],
     layers: tuple[str, ...],
     out: Path,
     formats: tuple[str, ...],
@@ -55,13 +58,12 @@ def command(
     from extract.placement import slice_spacing
 
     from .export import Export, targets
-    from .models import open_model
     from .names import clashing, file_stem
     from .progress import progress
     from .provenance import model_facts, software
     from .views import has_3d_maps
 
-    model = open_model(model_path).model
+    model = opened().model
     names = find_parameters(model, layers)
     clashes = clashing(model.layers)
     source = {"model": model_facts(model), **software()}

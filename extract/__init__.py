@@ -4,11 +4,13 @@ from .activations import Extractor, activations
 from .description import ModelDescription, read_description
 from .errors import ImageError, ModelError, UnknownNameError
 from .images import PreparedInput, batches, expand, to_input
-from .model import Input, Layer, Model, load_model
+from .loading import ENGINES, load_model
+from .model import Input, Layer, Model
 from .preprocessing import PRESETS, Preprocessing, configure
 from .sources import find_images
 
 __all__ = [
+    "ENGINES",
     "PRESETS",
     "Extractor",
     "ImageError",

@@ -13,7 +13,6 @@ from converters.errors import CnnVisWarning
 
 from .errors import ImageError, ModelError
 from .model import Input, Model
-from .runner import Runner
 
 if TYPE_CHECKING:
     Feed = NDArray[Any] | Mapping[str, NDArray[Any]]
@@ -80,10 +79,7 @@ class Extractor:
         self._named = frozenset(names)
         inputs = {value.name for value in model.inputs}
         made = dict.fromkeys(t for t in self.tensors.values() if t not in inputs)
-        try:
-            self._runner = Runner(model.proto, model.path.parent, list(made), providers) if made else None
-        except ModelError as error:
-            raise ModelError(f"{model.path}: {error}") from error
+        self._runner = model.runner(list(made), providers) if made else None
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -98,10 +94,8 @@ class Extractor:
         feeds = self._feeds(x)
         values = dict(feeds)
         if self._runner is not None:
-            try:
+            with self.model.named_in_errors():
                 values.update(zip(self._runner.outputs, self._run(feeds), strict=True))
-            except ModelError as error:
-                raise ModelError(f"{self.model.path}: {error}") from error
         chosen = {name: values[tensor] for name, tensor in self.tensors.items()}
         wrong = [name for name, value in chosen.items() if not _is_numbers(value)]
         for name in wrong:

@@ -109,9 +109,7 @@ def stub(tensor: onnx.TensorProto, name: str | None = None) -> onnx.TensorProto:
     return result
 
 
-def cut(
-    proto: onnx.ModelProto, outputs: Iterable[str], stubs: Collection[str] = frozenset()
-) -> onnx.ModelProto:
+def cut(proto: onnx.ModelProto, outputs: Iterable[str]) -> onnx.ModelProto:
     """Return a model of only the nodes, weights and inputs that `outputs` need.
 
     Parameters
@@ -121,8 +119,6 @@ def cut(
     outputs : iterable of str
         Tensors of its graph, made by nodes. They become the outputs, in this order, by name alone:
         onnxruntime finds their types.
-    stubs : collection of str
-        Weights that come without their data.
 
     Notes
     -----
@@ -142,9 +138,7 @@ def cut(
     weights = initializer_names(graph)
     result = shell(proto)
     result.graph.node.extend(reversed(nodes))
-    result.graph.initializer.extend(
-        stub(t) if t.name in stubs else t for t in graph.initializer if t.name in needed
-    )
+    result.graph.initializer.extend(t for t in graph.initializer if t.name in needed)
     result.graph.sparse_initializer.extend(t for t in graph.sparse_initializer if t.values.name in needed)
     result.graph.input.extend(v for v in graph.input if v.name in needed and v.name not in weights)
     result.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import itertools
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,14 +13,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import ModelError, UnknownNameError
 from .graph import constants, initializer_names, whole_constants
-from .onnx_file import read_onnx
+from .naming import Described, unique_names
 from .parameters import roles
+from .weight import Weight
 
 if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
     from .geometry import Place
+    from .preprocessing import Preprocessing
+    from .runner import Computer
 
 Shape = tuple[int | None, ...]
 
@@ -52,12 +53,15 @@ class Layer:
     named_parameters : mapping of str to str
         Tensors of its parameters by what they are to it: weight, bias, param2, ... A part that depends on an
         input of the network is missing.
+    blobs : tuple of str
+        Of a Caffe layer the blobs that it writes: those of `outputs`, until a later layer works in place.
     """
 
     name: str
     operator: str
     outputs: tuple[str, ...]
     named_parameters: Mapping[str, str] = field(hash=False)
+    blobs: tuple[str, ...] = ()
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -116,15 +120,52 @@ class Input:
         return (self.shape[0], self.shape[-1], *self.shape[1:-1])
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where a graph came from, and what its files say that it does not.
+
+    Parameters
+    ----------
+    path : Path
+        The model's file, for messages.
+    files : tuple of Path
+        All files that it consists of, the model's own first.
+    folder : Path
+        Where external weights lie.
+    weights : mapping of str to Weight
+        Those external weights that no file holds as they are, by tensor.
+    layers : tuple of Layer, optional
+        The layers; by default the graph's nodes.
+    blobs : mapping of str to str
+        Of a Caffe network the tensors that hold its blobs' final values.
+    filled : tuple of str
+        The parameters that no file holds; they come from fillers.
+    preprocessing : callable, optional
+        Returns how pictures become its input, if the network says so.
+    runner : callable, optional
+        What runs it instead of onnxruntime: makes, of the model and the asked tensors, a `Computer`.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    folder: Path
+    weights: Mapping[str, Weight] = field(default_factory=dict)
+    layers: tuple[Layer, ...] | None = None
+    blobs: Mapping[str, str] = field(default_factory=dict)
+    filled: tuple[str, ...] = ()
+    preprocessing: Callable[[], Preprocessing] | None = None
+    runner: Callable[[Model, Sequence[str]], Computer] | None = None
+
+
 class Model:
     """A network as an ONNX graph, with names for what is in it.
 
     Parameters
     ----------
     proto : onnx.ModelProto
-        The graph; external weights stay in their files.
-    path : Path
-        Where it came from, for messages and to find external weights.
+        The graph. Large weights are external data.
+    source : Source
+        Where it came from.
 
     Attributes
     ----------
@@ -134,12 +175,19 @@ class Model:
         The inputs that must be fed.
     """
 
-    def __init__(self, proto: onnx.ModelProto, path: Path) -> None:
+    def __init__(self, proto: onnx.ModelProto, source: Source) -> None:
         self.proto = proto
-        self.path = path
-        self.inputs = tuple(_inputs(proto.graph))
+        self.source = source
+        is_onnx = source.layers is None
+        self.inputs = tuple(_inputs(proto.graph, may_be_last=is_onnx))
         self.constants = frozenset(constants(proto.graph))
-        self.layers = {layer.name: layer for layer in _layers(proto, self.constants)}
+        layers = _layers(proto, self.constants) if source.layers is None else source.layers
+        self.layers = {layer.name: layer for layer in layers}
+
+    @property
+    def path(self) -> Path:
+        """The model's file."""
+        return self.source.path
 
     @cached_property
     def tensors(self) -> frozenset[str]:
@@ -179,8 +227,8 @@ class Model:
         Parameters
         ----------
         name : str
-            ``LAYER.weight``, ``LAYER.bias``, ``LAYER.param2`` ..., else a tensor, or ``tensor:TENSOR`` to
-            pass over layers and their parameters of the same name.
+            ``LAYER.weight``, ``LAYER.bias``, ``LAYER.param2`` ..., else a tensor; ``tensor:TENSOR`` passes
+            over layers and their parameters of that name, ``blob:BLOB`` is a Caffe blob's final value.
 
         Raises
         ------
@@ -191,6 +239,8 @@ class Model:
             layer, _, role = name.rpartition(".")
             return Parameter(layer, role, self.parameters[name])
         prefix, _, rest = name.partition(":")
+        if prefix == "blob" and rest in self.source.blobs:
+            return Parameter(None, rest, self.source.blobs[rest])
         bare = rest if prefix in ("tensor", "blob") and name not in self.tensors else name
         if bare in self.tensors:
             return Parameter(None, bare, bare)
@@ -231,13 +281,17 @@ class Model:
         ModelError
             If the tensor depends on an input, or onnxruntime cannot compute it.
         """
-        from .runner import constant_value
-
         tensor = self.tensor(name)
         if tensor not in self.constants:
             raise ModelError(f"{self.path}: {name!r} is not a constant: it depends on the network's input")
-        with self._named_in_errors():
-            return constant_value(self.proto, self.path.parent, tensor)
+        return self.values([tensor])[tensor]
+
+    def values(self, tensors: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """Return the values of constant tensors, by their names as tensors; see `Model.value`."""
+        from .runner import constant_values
+
+        with self.named_in_errors():
+            return constant_values(self.proto, self.source.folder, tensors, self.source.weights)
 
     def shapes(self, inputs: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, Shape]:
         """Return the shapes of all tensors, as far as shape inference finds them.
@@ -254,7 +308,7 @@ class Model:
         """
         from .shapes import infer
 
-        with self._named_in_errors():
+        with self.named_in_errors():
             return infer(self.proto, inputs or {})
 
     def places(self, shapes: Mapping[str, Shape]) -> dict[str, Place]:
@@ -269,32 +323,35 @@ class Model:
         last = frozenset(i.name for i in self.inputs if i.channels_last)
         return places(self.proto, known, channels_last=last)
 
+    def runner(
+        self, tensors: Sequence[str], providers: Sequence[str] = ("CPUExecutionProvider",)
+    ) -> Computer:
+        """Return what computes chosen tensors, made by nodes, for one batch after the other.
+
+        Raises
+        ------
+        ModelError
+            If they need a layer that could not be imported, or the engine cannot run what they need.
+        """
+        from .caffe.support import check_supported
+        from .runner import Runner
+
+        if self.source.runner is not None:
+            return self.source.runner(self, tensors)
+        with self.named_in_errors():
+            check_supported(self.proto, tensors)
+            return Runner(self.proto, self.source.folder, tensors, providers, self.source.weights)
+
     @contextmanager
-    def _named_in_errors(self) -> Iterator[None]:
+    def named_in_errors(self) -> Iterator[None]:
+        """Put the model's file in front of what a `ModelError` says."""
         try:
             yield
         except ModelError as error:
             raise ModelError(f"{self.path}: {error}") from error
 
 
-def load_model(path: str | Path) -> Model:
-    """Load a network.
-
-    Parameters
-    ----------
-    path : str or Path
-        An ONNX file, of operator set 7 or later. Weights may lie in other files inside its folder.
-
-    Raises
-    ------
-    ModelError
-        If the file is missing, damaged, or not a model that can be run.
-    """
-    path = Path(path)
-    return Model(read_onnx(path), path)
-
-
-def _inputs(graph: onnx.GraphProto) -> Iterable[Input]:
+def _inputs(graph: onnx.GraphProto, *, may_be_last: bool) -> Iterable[Input]:
     weights = initializer_names(graph)
     for value in graph.input:
         if value.name in weights:
@@ -302,7 +359,7 @@ def _inputs(graph: onnx.GraphProto) -> Iterable[Input]:
         tensor = value.type.tensor_type
         shape = tuple(d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim)
         feeds_first = any(n.op_type in _CHANNELS_FIRST and value.name in n.input for n in graph.node)
-        last = _looks_channels_last(shape) and not feeds_first
+        last = may_be_last and _looks_channels_last(shape) and not feeds_first
         yield Input(value.name, shape, _dtype(value.type), last, ranked=tensor.HasField("shape"))
 
 
@@ -325,25 +382,11 @@ def _looks_channels_last(shape: Shape) -> bool:
 def _layers(proto: onnx.ModelProto, constant: frozenset[str]) -> Iterable[Layer]:
     live = [n for n in proto.graph.node if any(name and name not in constant for name in n.output)]
     learned = constant - whole_constants(proto, constant)
-    for name, node in zip(_layer_names(live), live, strict=True):
-        outputs = tuple(tensor for tensor in node.output if tensor)
+    outputs_of = [tuple(tensor for tensor in node.output if tensor) for node in live]
+    described = [
+        Described(n.name, outputs[0], n.op_type) for n, outputs in zip(live, outputs_of, strict=True)
+    ]
+    for name, node, outputs in zip(unique_names(described), live, outputs_of, strict=True):
         domain = "" if node.domain in ("", "ai.onnx") else node.domain + "."
         operator = domain + node.op_type
         yield Layer(name, operator, outputs, roles(operator, list(node.input), constant, learned))
-
-
-def _layer_names(nodes: Sequence[onnx.NodeProto]) -> list[str]:
-    """Return a name for each node that no other has."""
-    uses = Counter(node.name for node in nodes)
-    own = [node.name if node.name and uses[node.name] == 1 else None for node in nodes]
-    taken = {name for name in own if name}
-    names = []
-    for name, node in zip(own, nodes, strict=True):
-        if name is None:
-            output = next(tensor for tensor in node.output if tensor)
-            longer = f"{output}:{node.op_type}"
-            numbered = (f"{longer}:{number}" for number in itertools.count(2))
-            name = next(free for free in itertools.chain((output, longer), numbered) if free not in taken)
-            taken.add(name)
-        names.append(name)
-    return names

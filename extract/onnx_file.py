@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ModelError
+from .external import entries
 from .graph import graphs
+from .lean_onnx import parse
 
 if TYPE_CHECKING:
     import onnx
 
 OLDEST_OPSET = 7
+# What onnx itself saves and loads by these names; all others are binary.
+_TEXT_FORMS = (".json", ".onnxtext", ".onnxtxt", ".pbtxt", ".textproto", ".txtpb")
 # Types of which several values share a byte.
 _PACKED_BITS = {
     "INT4": 4,
@@ -27,7 +31,7 @@ _PACKED_BITS = {
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """Read an ONNX model, its external weights left in their files.
+    """Read an ONNX model, its large weights left in their files, be it its own.
 
     Parameters
     ----------
@@ -52,7 +56,8 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     if not path.is_file():
         raise ModelError(f"{path}: " + ("is a folder, not a model" if path.is_dir() else "no such file"))
     try:
-        proto = onnx.load_model(path, load_external_data=False)
+        text = path.suffix.lower() in _TEXT_FORMS
+        proto = onnx.load_model(path, load_external_data=False) if text else parse(path)
     except (DecodeError, ValueError, OSError) as error:
         raise ModelError(f"{path}: not an ONNX model, or damaged ({_one_line(error)})") from error
     if not proto.graph.node:
@@ -231,16 +236,16 @@ def _bits(tensor: onnx.TensorProto) -> int:
 
 
 def _check_external(path: Path, tensor: onnx.TensorProto, needed: int) -> None:
-    entries = {entry.key: entry.value for entry in tensor.external_data}
+    where = entries(tensor)
     place = f"{path}: external weight {tensor.name!r}"
-    file = (path.parent / entries.get("location", "")).resolve()
+    file = (path.parent / where.get("location", "")).resolve()
     if not file.is_relative_to(path.parent.resolve()):
-        raise ModelError(f"{place} lies outside the model's folder: {entries.get('location')!r}")
+        raise ModelError(f"{place} lies outside the model's folder: {where.get('location')!r}")
     if not file.is_file():
-        raise ModelError(f"{place}: its file {entries.get('location')!r} is missing beside the model")
+        raise ModelError(f"{place}: its file {where.get('location')!r} is missing beside the model")
     try:
-        offset = int(entries.get("offset", 0))
-        length = int(entries.get("length", needed))
+        offset = int(where.get("offset", 0))
+        length = int(where.get("length", needed))
     except ValueError as error:
         raise ModelError(f"{place}: offset and length must be whole numbers") from error
     if offset < 0 or length != needed or offset + length > file.stat().st_size:

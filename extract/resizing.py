@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from .bilinear import opencv_resize, pycaffe_resize
 from .errors import ImageError
 from .pictures import luminance
-from .preprocessing import LARGEST, Preprocessing
+from .preprocessing import LARGEST, Preprocessing, centre
+from .settings import PILLOW
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -70,7 +73,7 @@ def plan(picture: Size, free: FreeSize, settings: Preprocessing) -> Fit:
         If the asked size is not the network's, or the resized picture does not cover the input or becomes too
         large.
     """
-    height, width = _wanted(free, settings.size)
+    height, width = _stretched(_wanted(free, settings.size), settings)
     if height is not None and width is not None:
         fit = _FITS[settings.resize](picture, (height, width), settings)
     else:
@@ -84,28 +87,51 @@ def plan(picture: Size, free: FreeSize, settings: Preprocessing) -> Fit:
     return fit
 
 
-def apply(fit: Fit, picture: Image.Image, settings: Preprocessing) -> Image.Image:
+def apply(fit: Fit, picture: Image.Image, settings: Preprocessing) -> NDArray[Any]:
     """Return a picture of mode "L", "RGB" or "F" resized, then cut or padded.
 
-    Values stay in 0..255: filters that overshoot are cut there.
+    Returns
+    -------
+    ndarray
+        0..255, shape (H, W) or (H, W, 3): uint8, or float32 for deep grey and where the way of interpolation
+        does not round. Filters that overshoot are cut at 0 and 255.
     """
-    from PIL import Image
-
-    resample = Image.Resampling[settings.interpolation.upper()]
-    resized = picture.resize(fit.resized[::-1], resample)
-    if picture.mode == "F":
-        resized = Image.fromarray(np.clip(np.asarray(resized), 0, 255))
+    resized = _INTERPOLATIONS[settings.interpolation](picture, fit.resized)
     if fit.size == fit.resized:
         return resized
     fill = settings.fill if picture.mode == "RGB" else luminance(settings.fill)
-    canvas = Image.new(picture.mode, fit.size[::-1], fill)
-    canvas.paste(resized, (-fit.corner[1], -fit.corner[0]))
+    canvas = np.full((*fit.size, *resized.shape[2:]), fill, resized.dtype)
+    rows, columns = map(_overlap, fit.resized, fit.size, fit.corner)
+    canvas[rows[1], columns[1]] = resized[rows[0], columns[0]]
     return canvas
 
 
 def show(size: FreeSize) -> str:
     """Return height and width as text."""
     return " x ".join("any" if side is None else str(side) for side in size)
+
+
+def _overlap(resized: int, side: int, corner: int) -> tuple[slice, slice]:
+    """Return what resized picture and input share along an axis, as a slice of either."""
+    first, last = max(corner, 0), min(corner + side, resized)
+    return slice(first, last), slice(first - corner, last - corner)
+
+
+def _with_pillow(name: str) -> Callable[[Image.Image, Size], NDArray[Any]]:
+    def resize(picture: Image.Image, size: Size) -> NDArray[Any]:
+        from PIL import Image
+
+        resized = np.asarray(picture.resize(size[::-1], Image.Resampling[name.upper()]))
+        return np.clip(resized, 0, 255) if picture.mode == "F" else resized
+
+    return resize
+
+
+_INTERPOLATIONS: Mapping[str, Callable[[Image.Image, Size], NDArray[Any]]] = {
+    **{name: _with_pillow(name) for name in PILLOW},
+    "bilinear-opencv": lambda picture, size: opencv_resize(np.asarray(picture), size),
+    "bilinear-pycaffe": lambda picture, size: pycaffe_resize(np.asarray(picture), size),
+}
 
 
 def _wanted(free: FreeSize, asked: Size | None) -> FreeSize:
@@ -116,6 +142,14 @@ def _wanted(free: FreeSize, asked: Size | None) -> FreeSize:
             f"preprocessing asks for an input of {show(asked)}, but the network takes {show(free)}"
         )
     return asked
+
+
+def _stretched(size: FreeSize, settings: Preprocessing) -> FreeSize:
+    """Return a size whose free sides are those that pictures are stretched to."""
+    if settings.resize != "stretch" or settings.stretch_to is None:
+        return size
+    height, width = (side or to for side, to in zip(size, settings.stretch_to, strict=True))
+    return height, width
 
 
 def _free_size(picture: Size, height: int | None, width: int | None, short_side: int | None) -> Size:
@@ -156,7 +190,13 @@ def _covering(picture: Size, area: tuple[int, ...]) -> Size:
 
 
 def _stretch(picture: Size, size: Size, settings: Preprocessing) -> Fit:
-    return Fit(picture, size, size)
+    resized = settings.stretch_to or size
+    if resized[0] < size[0] or resized[1] < size[1]:
+        raise ImageError(
+            f"stretch_to makes the picture {show(resized)} pixels, smaller than the network's input of "
+            f"{show(size)}"
+        )
+    return Fit(picture, resized, size, centre(resized, size))
 
 
 def _pad(picture: Size, size: Size, settings: Preprocessing) -> Fit:

@@ -6,10 +6,13 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import ModelError
+from .external import is_askew, is_external, mapped, unmapped
 from .graph import cut
+from .weight import Weight
 
 if TYPE_CHECKING:
     import onnx
@@ -18,8 +21,27 @@ if TYPE_CHECKING:
 # Messages of onnxruntime come back as exceptions; below this level they would also go to stderr.
 _FATAL = 4
 _LONGEST = 400
-# Elements. Smaller weights are cheap to copy, and onnxruntime reads shapes and axes among them.
-_LARGE = 1024
+# Elements. onnxruntime keeps a second, rearranged copy of the weights of matrix products: faster for batches
+# where the weights fit a cache, but networks above this size would double what they take.
+_REARRANGED = 2**24
+
+
+class Computer(Protocol):
+    """What computes chosen tensors of a network: onnxruntime, or another engine.
+
+    Attributes
+    ----------
+    outputs : list of str
+        The tensors, as `run` returns them.
+    inputs : dict of str to str
+        What must be fed, and its type as onnxruntime calls it.
+    """
+
+    outputs: list[str]
+    inputs: dict[str, str]
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Return the tensors for one set of inputs; those not needed may be given too."""
 
 
 class Runner:
@@ -35,6 +57,8 @@ class Runner:
         Tensors that nodes make.
     providers : sequence of str
         Execution providers of onnxruntime, in order of preference.
+    weights : mapping of str to Weight
+        Those external weights that no file holds, by tensor.
 
     Raises
     ------
@@ -49,26 +73,30 @@ class Runner:
         folder: Path,
         outputs: Sequence[str],
         providers: Sequence[str] = ("CPUExecutionProvider",),
+        weights: Mapping[str, Weight] = MappingProxyType({}),
     ) -> None:
-        import onnx
         import onnxruntime
 
+        part = cut(proto, outputs)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _FATAL
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(folder.resolve())
         )
-        large = {tensor.name: tensor for tensor in proto.graph.initializer if _is_large(tensor)}
-        part = cut(proto, outputs, stubs=large)
-        # onnxruntime reads a stub's values where they lie, so they must live as long as the session
-        self._weights = {
-            tensor.name: onnxruntime.OrtValue.ortvalue_from_numpy(
-                onnx.numpy_helper.to_array(large[tensor.name])
-            )
+        if sum(math.prod(tensor.dims) for tensor in part.graph.initializer) > _REARRANGED:
+            options.add_session_config_entry("session.disable_prepacking", "1")
+        # onnxruntime reads these where they lie, so they must live as long as the session
+        self._held = {
+            tensor.name: onnxruntime.OrtValue.ortvalue_from_numpy(unmapped(tensor, folder))
             for tensor in part.graph.initializer
-            if tensor.name in large
+            if tensor.name not in weights and is_askew(tensor)
         }
-        options.add_external_initializers(list(self._weights), list(self._weights.values()))
+        for name, value in self._held.items():
+            options.add_initializer(name, value)
+        made = {tensor.name for tensor in part.graph.initializer if tensor.name in weights}
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(weights[name].read()) for name in made]
+        options.add_external_initializers(list(made), values)
+        self._held |= dict(zip(made, values, strict=True))
         try:
             self._session = onnxruntime.InferenceSession(
                 part.SerializeToString(), options, providers=list(providers)
@@ -95,8 +123,13 @@ class Runner:
             raise ModelError(f"onnxruntime failed: {_reason(error)}") from error
 
 
-def constant_value(proto: onnx.ModelProto, folder: Path, tensor: str) -> NDArray[Any]:
-    """Return the value of a tensor that depends on no input.
+def constant_values(
+    proto: onnx.ModelProto,
+    folder: Path,
+    tensors: Sequence[str],
+    weights: Mapping[str, Weight] = MappingProxyType({}),
+) -> dict[str, NDArray[Any]]:
+    """Return the values of tensors that depend on no input, by name.
 
     Parameters
     ----------
@@ -104,43 +137,27 @@ def constant_value(proto: onnx.ModelProto, folder: Path, tensor: str) -> NDArray
         The whole graph.
     folder : Path
         Where external weights lie.
-    tensor : str
-        The tensor's name.
+    tensors : sequence of str
+        The tensors' names.
+    weights : mapping of str to Weight
+        Those external weights that no file holds, by tensor.
     """
-    import numpy as np
     import onnx
 
-    for initializer in proto.graph.initializer:
-        if initializer.name != tensor:
-            continue
-        entries = {entry.key: entry.value for entry in initializer.external_data}
-        if not entries:
-            return onnx.numpy_helper.to_array(initializer)
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(initializer.data_type)
-        offset, shape = int(entries.get("offset", 0)), tuple(initializer.dims)
-        return np.memmap(folder / entries["location"], dtype, "r", offset, shape)
-    return Runner(proto, folder, [tensor]).run({})[0]
-
-
-def _is_large(tensor: onnx.TensorProto) -> bool:
-    """Whether a stored weight is worth handing over by itself, and of a type that numpy has."""
-    import onnx
-
-    if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.data_type not in _numpy_types():
-        return False
-    return math.prod(tensor.dims) >= _LARGE
-
-
-def _numpy_types() -> frozenset[int]:
-    import onnx
-
-    kinds = onnx.TensorProto
-    return frozenset(
-        {
-            *(kinds.FLOAT, kinds.DOUBLE, kinds.FLOAT16, kinds.INT8, kinds.INT16, kinds.INT32, kinds.INT64),
-            *(kinds.UINT8, kinds.UINT16, kinds.UINT32, kinds.UINT64),
-        }
+    stored = {tensor.name: tensor for tensor in proto.graph.initializer}
+    made = [name for name in tensors if name not in stored]
+    values = (
+        dict(zip(made, Runner(proto, folder, made, weights=weights).run({}), strict=True)) if made else {}
     )
+    for name in tensors:
+        if name in weights:
+            values[name] = weights[name].read()
+        elif name in stored:
+            tensor = stored[name]
+            values[name] = (
+                mapped(tensor, folder) if is_external(tensor) else onnx.numpy_helper.to_array(tensor)
+            )
+    return {name: values[name] for name in tensors}
 
 
 def _reason(error: Exception) -> str:

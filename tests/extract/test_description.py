@@ -18,8 +18,11 @@ labels = "labels.txt"
 [input]
 preset = "caffe"
 size = [227, 227]
-mean = "mean.npy"
-interpolation = "bicubic"
+stretch_to = 256
+mean = "mean.binaryproto"
+mean_per_channel = true
+input_scale = 0.017
+interpolation = "bilinear-opencv"
 """
 
 
@@ -38,10 +41,13 @@ def test_a_whole_description(tmp_path: Path) -> None:
     assert description.preprocessing == Preprocessing(
         size=(227, 227),
         resize="stretch",
-        interpolation="bicubic",
+        stretch_to=(256, 256),
+        interpolation="bilinear-opencv",
         channels="BGR",
         scale=1,
-        mean=tmp_path / "mean.npy",
+        mean=tmp_path / "mean.binaryproto",
+        mean_per_channel=True,
+        input_scale=0.017,
     )
 
 

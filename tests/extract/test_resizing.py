@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from extract.bilinear import opencv_resize, pycaffe_resize
 from extract.errors import ImageError
-from extract.preprocessing import INTERPOLATIONS, Preprocessing
+from extract.preprocessing import Preprocessing
 from extract.resizing import Fit, apply, plan
+from extract.settings import PILLOW
 
 GREY = np.arange(35, dtype=np.uint8).reshape(5, 7) * 7
 SIDES = st.integers(1, 300)
@@ -32,6 +36,10 @@ SIDES = st.integers(1, 300)
         ((5, 7), (4, 4), Preprocessing(short_side=5), (5, 7), (0, 2)),
         ((9, 9), (6, 6), Preprocessing(short_side=9), (9, 9), (2, 2)),
         ((5, 7), (224, 192), Preprocessing(resize="stretch"), (224, 192), (0, 0)),
+        # Caffe's data layers round the corner down: (256 - 227) / 2 = 14.5, (256 - 229) / 2 = 13.5
+        ((5, 7), (227, 229), Preprocessing(resize="stretch", stretch_to=(256, 256)), (256, 256), (14, 13)),
+        ((5, 7), (9, 11), Preprocessing(resize="stretch", stretch_to=(9, 14)), (9, 14), (0, 1)),
+        ((5, 7), (10, 10), Preprocessing(stretch_to=(256, 256)), (10, 14), (0, 2)),
         ((5, 7), (10, 10), Preprocessing(resize="pad"), (7, 10), (-1, 0)),
         ((7, 5), (10, 10), Preprocessing(resize="pad"), (10, 7), (0, -1)),
         ((5, 7), (20, 14), Preprocessing(resize="pad"), (10, 14), (-5, 0)),
@@ -56,6 +64,10 @@ def test_sizes_and_corners(
         ((None, 35), Preprocessing(), (25, 35)),
         ((48, None), Preprocessing(size=(48, 96)), (48, 96)),
         ((48, 96), Preprocessing(size=(48, 96)), (48, 96)),
+        ((None, None), Preprocessing(resize="stretch"), (50, 70)),
+        ((None, None), Preprocessing(resize="stretch", stretch_to=(20, 90)), (20, 90)),
+        ((10, None), Preprocessing(resize="stretch", stretch_to=(20, 90)), (10, 90)),
+        ((None, None), Preprocessing(resize="stretch", stretch_to=(20, 90), size=(15, 60)), (15, 60)),
     ],
 )
 def test_free_sizes(free: tuple, settings: Preprocessing, size: tuple) -> None:
@@ -92,7 +104,7 @@ def test_crop_cuts_the_middle_out() -> None:
     np.testing.assert_array_equal(np.asarray(cut), GREY[0:4, 2:6])
 
 
-@pytest.mark.parametrize("interpolation", INTERPOLATIONS)
+@pytest.mark.parametrize("interpolation", PILLOW)
 def test_stretch_is_pillows_resize(interpolation: str) -> None:
     colour = Image.fromarray(np.stack([GREY, 255 - GREY, GREY // 2], axis=-1))
     settings = Preprocessing(resize="stretch", interpolation=interpolation)
@@ -100,6 +112,30 @@ def test_stretch_is_pillows_resize(interpolation: str) -> None:
     filters = {"nearest": 0, "lanczos": 1, "bilinear": 2, "bicubic": 3, "box": 4}
     expected = colour.resize((11, 3), filters[interpolation])
     np.testing.assert_array_equal(np.asarray(resized), np.asarray(expected))
+
+
+@pytest.mark.parametrize(
+    ("interpolation", "resize"),
+    [("bilinear-opencv", opencv_resize), ("bilinear-pycaffe", pycaffe_resize)],
+)
+@pytest.mark.parametrize(
+    "values", [GREY, np.stack([GREY, 255 - GREY, GREY // 2], axis=-1), GREY / np.float32(3)]
+)
+def test_caffes_own_interpolations(
+    interpolation: str, resize: Callable[..., np.ndarray], values: np.ndarray
+) -> None:
+    settings = Preprocessing(resize="stretch", stretch_to=(4, 9), interpolation=interpolation)
+    cut = apply(plan((5, 7), (3, 5), settings), Image.fromarray(values), settings)
+    np.testing.assert_array_equal(cut, resize(values, (4, 9))[0:3, 2:7])
+
+
+def test_what_caffe_does_not_round_may_be_padded() -> None:
+    settings = Preprocessing(resize="pad", fill=(1, 2, 3), interpolation="bilinear-pycaffe")
+    colour = np.stack([GREY, 255 - GREY, GREY // 2], axis=-1)
+    padded = apply(plan((5, 7), (10, 10), settings), Image.fromarray(colour), settings)
+    assert (padded.dtype, padded.shape) == (np.float32, (10, 10, 3))
+    np.testing.assert_array_equal(padded[1:8], pycaffe_resize(colour, (7, 10)))
+    np.testing.assert_array_equal(padded[[0, 8, 9]], np.broadcast_to([1, 2, 3], (3, 10, 3)))
 
 
 def test_box_averages() -> None:
@@ -184,6 +220,12 @@ def test_padding_holds_the_whole_picture(picture: tuple, size: tuple) -> None:
             (224, 224),
             Preprocessing(short_side=200),
             "short_side 200 makes the picture 200 x 280 pixels",
+        ),
+        (
+            (5, 7),
+            (224, 224),
+            Preprocessing(resize="stretch", stretch_to=(256, 200)),
+            "stretch_to makes the picture 256 x 200 pixels, smaller than the network's input of 224 x 224",
         ),
         (
             (1, 4000),

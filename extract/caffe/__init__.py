@@ -1,0 +1,1 @@
+"""Caffe networks, without Caffe: a prototxt and its weights become an ONNX graph."""

@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 
 # What `make volumes` makes of what; several images, layers or formats are separated by blanks or commas.
 MODEL ?= demo/efficientnet-lite0.toml
+# Of a Caffe network: MODEL=deploy.prototxt WEIGHTS=net.caffemodel
+WEIGHTS ?=
 IMAGE ?= demo/model/chelsea.png
 LAYERS ?= stem.conv
 FORMATS ?= nrrd vti
@@ -15,15 +17,17 @@ PRESET ?= auto
 OUT ?= volumes
 ARCHIVE ?= $(OUT)-archive.zip
 
-.PHONY: help venv demo volumes presets montages archive test test-viewers bench clean
+.PHONY: help venv demo volumes presets montages archive real-caffe test test-viewers bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo          a trained network, a cat, and volumes for every viewer, in demo/out"
 	@echo "make volumes MODEL=net.onnx IMAGE=cat.jpg LAYERS='conv*' FORMATS='nrrd vti'    volumes, in OUT=volumes"
+	@echo "                   MODEL=deploy.prototxt WEIGHTS=net.caffemodel for a Caffe network"
 	@echo "make presets       and transfer functions for the viewers;   make montages    and pictures of all maps"
 	@echo "make archive       all that as a bag with checksums: ARCHIVE=volumes-archive.zip"
 	@echo "make test          unit tests, ruff, mypy"
+	@echo "make real-caffe    unpacks Caffe 1.0 of Debian 11 for the tests and for --engine pycaffe, in .real-caffe"
 	@echo "make test-viewers  tests in ParaView, 3D Slicer, ITK and teem (Debian or Ubuntu, as root)"
 	@echo "make bench         speed side by side with others"
 	@echo "Further variables: ORDER LAYOUT PRESET PREPROCESS OUT PYTHON VENV"
@@ -64,7 +68,7 @@ ifneq (,$(filter volumes presets montages archive,$(MAKECMDGOALS)))
 by_command := make takes no names with blanks: use the cnnvis command
 $(foreach name,MODEL OUT,$(if $(filter 1,$(words $($(name)))),,$(error $(name)='$($(name))' is not one name; $(by_command))))
 $(foreach name,IMAGE LAYERS FORMATS,$(if $(call split,$($(name))),,$(error $(name) names nothing)))
-$(foreach file,$(filter-out $(DEMO_INPUTS),$(IMAGES)),$(if $(wildcard $(file)),,$(error IMAGE: no file or folder '$(file)'; $(by_command))))
+$(foreach file,$(filter-out $(DEMO_INPUTS),$(IMAGES)) $(WEIGHTS),$(if $(wildcard $(file)),,$(error IMAGE, WEIGHTS: no file or folder '$(file)'; $(by_command))))
 endif
 ifneq (,$(filter archive,$(MAKECMDGOALS)))
 $(if $(filter 1,$(words $(ARCHIVE))),,$(error ARCHIVE='$(ARCHIVE)' is not one name; $(by_command)))
@@ -72,8 +76,8 @@ $(if $(filter %.zip %.tar,$(ARCHIVE)),,$(error ARCHIVE=$(ARCHIVE) must end in .z
 endif
 
 # The settings of a stage; its stamp is older than this file only when one of them has changed.
-export MODEL IMAGES LAYERS FORMATS ORDER LAYOUT PRESET PREPROCESS OPTIONS
-VOLUME_SETTINGS := MODEL IMAGES LAYERS FORMATS ORDER LAYOUT PREPROCESS OPTIONS
+export MODEL WEIGHTS IMAGES LAYERS FORMATS ORDER LAYOUT PRESET PREPROCESS OPTIONS
+VOLUME_SETTINGS := MODEL WEIGHTS IMAGES LAYERS FORMATS ORDER LAYOUT PREPROCESS OPTIONS
 
 # A stage lists what it writes, also one that fails half-way: that goes before it runs again.
 define restart
@@ -101,13 +105,13 @@ $(OUT)/.presets.settings $(OUT)/.montages.settings: $(OUT)/.%.settings: FORCE
 
 FORCE:
 
-$(OUT)/.volumes: $(MODEL) $(IMAGES) $(wildcard $(subst =, ,$(OPTIONS))) $(OUT)/.volumes.settings | $(VENV)/.installed
+$(OUT)/.volumes: $(MODEL) $(WEIGHTS) $(IMAGES) $(wildcard $(subst =, ,$(OPTIONS))) $(OUT)/.volumes.settings | $(VENV)/.installed
 	$(restart)
-	set -f; $(BIN)/cnnvis activations "$$MODEL" \
+	set -f; $(BIN)/cnnvis activations "$$MODEL" $${WEIGHTS:+--weights "$$WEIGHTS"} \
 	  $$(printf -- '--image %s ' $$IMAGES) $$(printf -- '--layer %s ' $$(echo "$$LAYERS" | tr , ' ')) \
 	  --format "$$(echo "$$FORMATS" | tr ' ' ,)" --order "$$ORDER" --layout "$$LAYOUT" \
 	  $${PREPROCESS:+--preprocess "$$PREPROCESS"} $$OPTIONS --out $(OUT) > $@.list
-	@set -f; $(BIN)/python -m cnnvis.inputs "$$MODEL" $$IMAGES > $@.inputs
+	@set -f; $(BIN)/python -m cnnvis.inputs $${WEIGHTS:+--weights "$$WEIGHTS"} "$$MODEL" $$IMAGES > $@.inputs
 	$(finish)
 
 ifneq (,$(filter demo/efficientnet-lite0.toml,$(MODEL)))
@@ -143,6 +147,9 @@ $(ARCHIVE): $(OUT)/.volumes $(OUT)/.presets $(OUT)/.montages
 	@echo $@
 
 archive: $(ARCHIVE)
+
+real-caffe:
+	sh tests/caffe/install.sh
 
 test: $(VENV)/.test-installed
 	$(BIN)/ruff check

@@ -19,7 +19,7 @@ from extract import activations, load_model
 from tests.caffe.cases import layer
 from tests.caffe.harness import Answer, ask, differences, feeds, put_values, run
 from tests.helpers import require
-from tests.models import trained, trained_caffe
+from tests.models import fetched, trained, trained_caffe
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -115,11 +115,17 @@ class Places:
         content = (self.documents / name).read_bytes()
         return (gzip.decompress(content) if name.endswith(".gz") else content).decode()
 
-    def cat(self, size: int) -> NDArray[np.float32]:
-        """Return Caffe's cat as its networks take it, but for the mean: blue, green, red."""
-        with Image.open(self.documents / "examples/images/cat.jpg") as picture:
-            pixels = np.asarray(picture.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
-        return np.ascontiguousarray(pixels[:, :, ::-1].transpose(2, 0, 1), np.float32)
+    @property
+    def cat(self) -> Path:
+        """Caffe's own picture."""
+        return self.documents / "examples/images/cat.jpg"
+
+
+def _pixels(picture: Path, size: int) -> NDArray[np.float32]:
+    """Return a picture as Caffe's networks take it, but for the mean: blue, green, red."""
+    with Image.open(picture) as image:
+        pixels = np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
+    return np.ascontiguousarray(pixels[:, :, ::-1].transpose(2, 0, 1), np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +198,7 @@ def test_upstreams_job(caffe_python: str, places: Places, folder: Path) -> None:
     names = [f"conv{number}" for number in range(1, 6)]
     text = places.text(DEPLOYED["caffenet"]).replace("dim: 10 ", "dim: 1 ")
     mean = np.load(places.package / "imagenet/ilsvrc_2012_mean.npy")
-    cat = (places.cat(256) - mean)[None, :, 14:241, 14:241]
+    cat = (_pixels(places.cat, 256) - mean)[None, :, 14:241, 14:241]
     second = folder / "raw"
     second.mkdir()
     for place in (folder, second):
@@ -236,12 +242,12 @@ class Photo:
     scale: float = 1
     grey: bool = False
 
-    def of(self, places: Places) -> NDArray[np.float32]:
-        """Return Caffe's cat, a batch of one."""
-        cat = places.cat(self.size)
+    def of(self, picture: Path) -> NDArray[np.float32]:
+        """Return a picture, a batch of one."""
+        pixels = _pixels(picture, self.size)
         if self.grey:
-            cat = cat.mean(axis=0, keepdims=True)
-        return ((cat - self.mean) * np.float32(self.scale))[None]
+            pixels = pixels.mean(axis=0, keepdims=True)
+        return ((pixels - self.mean) * np.float32(self.scale))[None]
 
 
 _NONE = np.zeros((1, 1, 1), np.float32)
@@ -258,7 +264,7 @@ def test_trained_networks(name: str, caffe_python: str, places: Places, folder: 
     prototxt, caffemodel = trained_caffe(name)
     (folder / "net.caffemodel").write_bytes(caffemodel.read_bytes())
     (folder / "net.prototxt").write_text(_known_to_caffe(prototxt.read_text()))
-    put_values(folder, "net", {"input:data": PHOTOS[name].of(places)})
+    put_values(folder, "net", {"input:data": PHOTOS[name].of(places.cat)})
     answer = _ask(caffe_python, folder)
     model = load_model(prototxt, caffemodel)
     assert differences(run(model, feeds(model, answer), answer.blobs), answer.blobs) == []
@@ -282,9 +288,9 @@ def _known_to_caffe(text: str) -> str:
     return BLOCK.sub(keep, text)
 
 
-def test_open_nsfw_is_its_twin_in_onnx(places: Places) -> None:
+def test_open_nsfw_is_its_twin_in_onnx() -> None:
     """Another's conversion of the same network, by way of TensorFlow, which takes its channels last."""
-    photo = PHOTOS["open-nsfw"].of(places)
+    photo = PHOTOS["open-nsfw"].of(fetched("chelsea.png"))
     caffe = activations(load_model(*trained_caffe("open-nsfw")), photo, ["pool", "fc_nsfw"])
     model = load_model(trained("open-nsfw"))
     twin = activations(model, photo, ["tensor:pool/AvgPool:0", "tensor:fc_nsfw/BiasAdd:0"])

@@ -207,7 +207,9 @@ CASES = {
         + _in_place("ReLU", "down")
         + _ip("up", "down", 4)
         + _in_place("Sigmoid", "up")
-        + layer("Scale", "scale_param { axis: 0 }", "conv up", "scaled", "excite")
+        + layer("Scale", "scale_param { axis: 0 }", "conv up", "scaled", "excite"),
+        # a seeded bias left nothing above 0 in "down"
+        parameters={("down", 1): np.float32([1, 2])},
     ),
     "captioning": Case(
         _conv("conv", "data", 3, "kernel_size: 3 stride: 2")

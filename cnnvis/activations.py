@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .option_types import Feed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     "--feed",
     "feeds",
     multiple=True,
-    type=options.Feed(),
+    type=Feed(),
     help="Value of a further input, with its batch axis, as the model declares it; may be repeated.",
 )
 @click.option(

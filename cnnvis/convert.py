@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from .options import Choices, dtype, file_path, header_names, print_paths
+from .option_types import Choices
+from .options import dtype, file_path, header_names, print_paths
 
 
 @click.command()

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from . import options
+from .option_types import Choices
 
 
 @click.command()
@@ -14,7 +15,7 @@ from . import options
 @click.option(
     "--viewer",
     "viewers",
-    type=options.Choices(options.registry("render_presets", "VIEWERS")),
+    type=Choices(options.registry("render_presets", "VIEWERS")),
     help="Default: all that open this format.",
 )
 @options.picture_preset

@@ -76,7 +76,7 @@ def command_line() -> str:
 
 
 def _word(kind: click.ParamType, value: Any) -> str:
-    from .options import Shown, file_name
+    from .option_types import Shown, file_name
 
     if isinstance(kind, Shown):
         return kind.shown(value)

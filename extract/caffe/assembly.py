@@ -14,7 +14,7 @@ from .parameters import Parameter
 if TYPE_CHECKING:
     import onnx
 
-    from .importer import Draft
+    from .draft import Draft
     from .net import Net
     from .stored import StoredWeights
 

@@ -10,7 +10,7 @@ from ..caffe.net import Net, NetInput, NetLayer
 from ..errors import ModelError
 
 if TYPE_CHECKING:
-    from ..caffe.importer import ImportedLayer
+    from ..caffe.draft import ImportedLayer
 
 
 @dataclass(frozen=True)

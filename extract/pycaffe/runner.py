@@ -13,7 +13,7 @@ from .edits import edits
 from .process import CaffeProcess
 
 if TYPE_CHECKING:
-    from ..caffe.importer import ImportedLayer
+    from ..caffe.draft import ImportedLayer
 
 _SEED, _GRADIENT = "seed:", "grad:"
 

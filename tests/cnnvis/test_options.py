@@ -13,7 +13,7 @@ import pytest
 
 import converters
 import order
-from cnnvis import options
+from cnnvis import option_types, options
 from cnnvis.models import OpenedModel
 from extract import load_model
 from extract.preprocessing import CHANNELS, INTERPOLATIONS, PRESETS, RESIZES, Preprocessing
@@ -60,7 +60,7 @@ def test_settings_arrive_as_preprocessing_takes_them():
 @pytest.mark.parametrize("file", ["a/mean.npy", "mean.binaryproto", "MEAN.BINARYPROTO"])
 def test_a_mean_is_numbers_or_a_file(file):
     assert given("--mean", file) == {"mean": Path(file)}
-    assert options.NumbersOrFile().shown(Path(file)) == Path(file).name
+    assert option_types.NumbersOrFile().shown(Path(file)) == Path(file).name
     with pytest.raises(click.BadParameter, match="is not a list of numbers"):
         given("--mean", "mean.txt")
 
@@ -69,27 +69,27 @@ def test_a_mean_is_numbers_or_a_file(file):
     ("text", "size"), [("224", (224, 224)), ("5x7", (5, 7)), ("5x7x11", (5, 7, 11)), ("1", (1, 1))]
 )
 def test_sizes(text, size):
-    assert options.Size().convert(text, None, None) == size
+    assert option_types.Size().convert(text, None, None) == size
 
 
 @pytest.mark.parametrize("text", ["0", "0x7", "5x", "x5", "5X7", "1x2x3x4", "-5", "5.5", "123456", ""])
 def test_bad_sizes(text):
     with pytest.raises(click.BadParameter, match="is not a size such as 224x224"):
-        options.Size().convert(text, None, None)
+        option_types.Size().convert(text, None, None)
 
 
 def test_feeds():
-    name, path = options.Feed().convert("a=b=/c/d.npy", None, None)
+    name, path = option_types.Feed().convert("a=b=/c/d.npy", None, None)
     assert (name, path.as_posix()) == ("a=b", "/c/d.npy")
     for text in ("q", "=q.npy", "q="):
         with pytest.raises(click.BadParameter, match=r"takes NAME=FILE\.npy, not"):
-            options.Feed().convert(text, None, None)
+            option_types.Feed().convert(text, None, None)
 
 
 def test_presets_are_names_or_paths(tmp_path, monkeypatch):
-    assert options.Preset().convert("auto", None, None) == "auto"
-    assert options.Preset().convert("signed", None, None) == "signed"
-    assert options.Preset().convert("my/own.json", None, None).name == "own.json"
+    assert option_types.Preset().convert("auto", None, None) == "auto"
+    assert option_types.Preset().convert("signed", None, None) == "signed"
+    assert option_types.Preset().convert("my/own.json", None, None).name == "own.json"
 
 
 def help_of(cnnvis, command):

@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 from cnnvis import __version__, options
+from cnnvis.option_types import Feed
 from cnnvis.provenance import command_line
 from converters import Volume, read, write
 
 
 @click.command("toy")
-@options.model_argument
+@options.model
 @click.option("--image", "images", multiple=True, type=options.file_path)
 @click.option("--layer", "layers", multiple=True)
-@click.option("--feed", "feeds", multiple=True, type=options.Feed())
+@click.option("--feed", "feeds", multiple=True, type=Feed())
 @options.out_folder
 @options.formats
 @options.layout
@@ -41,13 +42,35 @@ def test_files_are_recorded_without_their_folders(capsys, tmp_path, monkeypatch)
     monkeypatch.chdir(inside)
     words = recorded(
         capsys,
-        *(tmp_path / "net.onnx", "--image", ".", "--image", "..", "--image", tmp_path / "cat.jpg"),
+        *(
+            tmp_path / "net.prototxt",
+            "--weights",
+            tmp_path / "net.caffemodel",
+            "--image",
+            ".",
+            "--image",
+            "..",
+            "--image",
+            tmp_path / "cat.jpg",
+        ),
         *("--layer", "/features/0/Conv", "--layer", "conv*"),
         *("--feed", f"a=b={tmp_path / 'b.npy'}", "--mean", tmp_path / "mean.npy"),
         *("--preset", tmp_path / "mine.json", "-o", tmp_path / "out", "-q"),
     )
     assert words == [
-        *("cnnvis", "toy", "net.onnx", "--image", "deep", "--image", "pictures", "--image", "cat.jpg"),
+        *(
+            "cnnvis",
+            "toy",
+            "net.prototxt",
+            "--weights",
+            "net.caffemodel",
+            "--image",
+            "deep",
+            "--image",
+            "pictures",
+            "--image",
+            "cat.jpg",
+        ),
         *("--layer", "/features/0/Conv", "--layer", "conv*", "--feed", "a=b=b.npy"),
         *("--preset", "mine.json", "--mean", "mean.npy"),
     ]
@@ -119,11 +142,11 @@ def test_info_of_a_file_without_facts(cnnvis, tmp_path):
     assert "" not in cnnvis("info", tmp_path / "a.nrrd").out
 
 
-def test_weights_of_a_description_are_refused(cnnvis, net):
+def test_weights_of_an_onnx_model_are_refused(cnnvis, net):
     toml = Path(net).with_name("net.toml")
     toml.write_text('model = "net.onnx"\nweights = "net.bin"\n')
     result = cnnvis("layers", toml)
     assert result.code == 2
-    assert "net.toml: weights: an ONNX model finds its weights itself" in result.err
+    assert "net.onnx: only a .prototxt takes a file of weights" in result.err
     toml.write_text('model = "net.onnx"\n')
     assert cnnvis("layers", toml).code == 0

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import extract.pycaffe
-from extract.caffe.importer import ImportedLayer
+from extract.caffe.draft import ImportedLayer
 from extract.caffe.net import Net, NetInput, NetLayer
 from extract.caffe.schema import message
 from extract.errors import ModelError

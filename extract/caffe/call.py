@@ -91,7 +91,7 @@ class Call:
             If the file of weights holds it with another shape.
         """
         tensor = self.parameters.declare(self.layer, self.name, index, tuple(shape), filler)
-        if self.parameters.shapes[tensor] == tuple(shape):
+        if self.parameters.declared[tensor].shape == tuple(shape):
             return tensor
         return self.node("Reshape", [tensor, self.constant(shape, np.int64)])
 

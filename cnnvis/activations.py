@@ -57,7 +57,8 @@ if TYPE_CHECKING:
     "feeds",
     multiple=True,
     type=Feed(),
-    help="Value of a further input, with its batch axis, as the model declares it; may be repeated.",
+    help="Value of a further input, with its batch axis, as the model declares it, or of a layer inside the "
+    "network; may be repeated.",
 )
 @click.option(
     "--batch", type=click.IntRange(1), default=4, show_default=True, help="Images that run together."
@@ -90,6 +91,7 @@ def command(
       cnnvis activations net.onnx --image x.npy --layer fc -o volumes --dtype uint8
     """
     from extract import Extractor
+    from extract.arrays import open_array
     from extract.images import batches, expand
     from extract.sources import find_images
 
@@ -98,11 +100,12 @@ def command(
     from .provenance import model_facts, software
     from .views import Places, View, has_3d_maps
 
-    described = opened(preprocessing.get("size"))
+    fed = {name: open_array(file) for name, file in feeds}
+    described = opened(preprocessing.get("size"), {name: array.shape for name, array in fed.items()})
     model = described.model
     _refuse_parameters(model, layers)
+    fixed, model = _fed(model, fed)
     extractor = Extractor(model, layers)
-    fixed = _feeds(feeds)
     target = _image_input(model, extractor, fixed)
     sources = expand(find_images(images), target.channels_first)
     settings = _settings(described, preprocessing, target, sources)
@@ -146,11 +149,40 @@ def _settings(
     from .views import note
 
     if opened.knows_values(given):
-        return opened.configure(given) or PRESETS["unit"]
+        settings = opened.configure(given) or PRESETS["unit"]
+        _check_mean(opened, given, settings, target)
+        return _as_seen(settings, given, target)
     preset, what = _usual(opened.model, target)
     if any(source.kind == "picture" for source in sources):
         note(f"no preprocessing is given: pictures go in as {what}; see --preprocess")
-    return configure({"preset": preset, **given})
+    return _as_seen(configure({"preset": preset, **given}), given, target)
+
+
+def _as_seen(settings: Preprocessing, given: Mapping[str, Any], target: Input) -> Preprocessing:
+    """Return settings that say of a network of one channel that it sees luminance."""
+    grey = target.channels_first[1:2] == (1,) and "channels" not in given
+    return replace(settings, channels="L") if grey else settings
+
+
+def _check_mean(
+    opened: OpenedModel, given: Mapping[str, Any], settings: Preprocessing, target: Input
+) -> None:
+    """Read a mean image once before any picture, so that its errors are its own."""
+    from extract import ImageError
+    from extract.mean import read_mean
+
+    channels = next(iter(target.channels_first[1:]), None)
+    if not isinstance(settings.mean, Path) or channels is None:
+        return
+    try:
+        read_mean(settings.mean, channels)
+    except ImageError as error:
+        if "mean" in given or opened.described is not None:
+            raise
+        path = opened.model.path
+        raise ImageError(
+            f"{path}: its mean_file: {error}; --mean FILE or --preprocess gives another"
+        ) from error
 
 
 def _usual(model: Model, target: Input) -> tuple[str, str]:
@@ -159,13 +191,17 @@ def _usual(model: Model, target: Input) -> tuple[str, str]:
         return "raw", "RGB from 0 to 255"
     if model.source.blobs and target.channels_first[1:2] == (3,):
         return "caffe", "BGR from 0 to 255 minus 104, 117, 123, as for BVLC's networks"
-    return "unit", "RGB from 0 to 1"
+    return "unit", "grey from 0 to 1" if target.channels_first[1:2] == (1,) else "RGB from 0 to 1"
 
 
-def _feeds(feeds: tuple[tuple[str, Path], ...]) -> dict[str, NDArray[Any]]:
-    from extract.arrays import open_array
+def _fed(model: Model, feeds: Mapping[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], Model]:
+    """Return the values of --feed by tensor, and the network that takes them as inputs."""
+    from extract.feeding import fed_at
 
-    return {name: open_array(file) for name, file in feeds}
+    inputs = {value.name for value in model.inputs}
+    inner = [name for name in feeds if name not in inputs]
+    values = {model.tensor(name) if name in inner else name: array for name, array in feeds.items()}
+    return values, fed_at(model, inner) if inner else model
 
 
 def _feed_facts(feeds: tuple[tuple[str, Path], ...]) -> dict[str, Any]:
@@ -179,10 +215,6 @@ def _image_input(model: Model, extractor: Extractor, fixed: Mapping[str, Any]) -
     """Return the input that the images are for: the only one that is needed and not fed otherwise."""
     from extract import ImageError
 
-    names = [value.name for value in model.inputs]
-    unknown = [name for name in fixed if name not in names]
-    if unknown:
-        raise ImageError(f"{model.path}: no input {unknown[0]!r}; it has {', '.join(names)}")
     open_inputs = [value for value in extractor.inputs if value.name not in fixed]
     if len(open_inputs) != 1:
         wanted = ", ".join(value.name for value in open_inputs) or "none"

@@ -33,22 +33,29 @@ def model_files(path: Path, weights: Path | None = None) -> Iterator[Path]:
     Yields
     ------
     Path
-        The file itself, the labels of a description, the model, its weights, and its mean image.
-
-    Raises
-    ------
-    ModelError
-        If one of them is missing or damaged.
+        The file itself, the labels of a description, the model, its weights, and its mean image. Of a model
+        that cannot be loaded without further options, those that are known.
     """
+    from extract import ModelError
+    from extract.description import read_description
+
     from .models import open_model
 
     yield path
-    if path.suffix.lower() == ".toml":
-        yield from _labels(path)
-    opened = open_model(path, weights)
-    yield from opened.model.source.files
-    if opened.preprocessing is not None and isinstance(opened.preprocessing.mean, Path):
-        yield opened.preprocessing.mean
+    try:
+        if path.suffix.lower() == ".toml":
+            yield from _labels(path)
+            description = read_description(path)
+            yield description.model
+            weights = weights or description.weights
+        if weights is not None:
+            yield weights
+        opened = open_model(path, weights)
+        yield from opened.model.source.files
+        if opened.preprocessing is not None and isinstance(opened.preprocessing.mean, Path):
+            yield opened.preprocessing.mean
+    except ModelError:
+        return
 
 
 def image_files(path: Path) -> Iterator[Path]:

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo(error.format_message())
         sys.exit(2)
     except click.ClickException as error:
-        _fail(error.format_message())
+        _fail(_with_hint(error.format_message()))
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
@@ -82,6 +82,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         _fail(str(error))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _with_hint(message: str) -> str:
+    """Help those who are used to pycaffe, which takes the weights as its second argument."""
+    extra = "unexpected extra argument" in message and ".caffemodel" in message
+    return f"{message.rstrip('.')}: weights go behind --weights" if extra else message
 
 
 def _terminate(number: int, _: object) -> NoReturn:

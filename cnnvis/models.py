@@ -65,6 +65,8 @@ def open_model(
     weights: Path | None = None,
     engine: str = "onnxruntime",
     size: tuple[int, ...] | None = None,
+    stages: tuple[str, ...] = (),
+    fed: Mapping[str, tuple[int, ...]] | None = None,
 ) -> OpenedModel:
     """Load the network that `path` is or describes.
 
@@ -78,6 +80,10 @@ def open_model(
         What runs it: one of `extract.ENGINES`.
     size : tuple of int, optional
         Size of its input; of what a description says, if not given.
+    stages : tuple of str
+        Stages of a Caffe network that are wanted.
+    fed : mapping of str to tuple of int, optional
+        Shapes of what will be fed inside the network.
 
     Raises
     ------
@@ -87,13 +93,13 @@ def open_model(
     from extract import load_model
 
     if path.suffix.lower() != ".toml":
-        model = load_model(path, weights, engine, size)
+        model = load_model(path, weights, engine, size, stages, fed or {})
         return OpenedModel(model)
     from extract.description import read_description
 
     description = read_description(path)
     size = size or description.preprocessing.size
-    model = load_model(description.model, weights or description.weights, engine, size)
+    model = load_model(description.model, weights or description.weights, engine, size, stages, fed or {})
     return OpenedModel(model, description.preprocessing, description.labels)
 
 

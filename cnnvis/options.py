@@ -8,7 +8,7 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,13 @@ _MODEL = (
         default="onnxruntime",
         show_default=True,
         help="pycaffe runs a Caffe network in Caffe itself, in the Python that CNNVIS_CAFFE_PYTHON names.",
+    ),
+    click.option(
+        "--stage",
+        "stages",
+        multiple=True,
+        metavar="S",
+        help="For a prototxt whose layers belong to stages, such as deploy; may be repeated.",
     ),
 )
 input_size: Decorator = click.option(
@@ -170,15 +177,19 @@ _PREPROCESSING = {
 def model(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add MODEL and the options that go with it; the command gets a function `opened`.
 
-    It takes the size of the input, if one is given, and loads the network.
+    It takes the size of the input, if one is given, and shapes of what is fed inside; it loads the network.
     """
 
     @functools.wraps(command)
-    def wrapped(model_path: Path, weights_path: Path | None, engine: str, **arguments: Any) -> Any:
+    def wrapped(
+        model_path: Path, weights_path: Path | None, engine: str, stages: tuple[str, ...], **arguments: Any
+    ) -> Any:
         from .models import open_model
 
-        def opened(size: tuple[int, ...] | None = None) -> OpenedModel:
-            return open_model(model_path, weights_path, engine, size)
+        def opened(
+            size: tuple[int, ...] | None = None, fed: Mapping[str, tuple[int, ...]] | None = None
+        ) -> OpenedModel:
+            return open_model(model_path, weights_path, engine, size, stages, fed)
 
         return command(opened=opened, **arguments)
 

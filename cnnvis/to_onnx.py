@@ -23,7 +23,8 @@ def command(opened: Callable[..., OpenedModel], size: tuple[int, ...] | None, ou
 
     Layers keep their names, and blobs: tensor "conv1" is the blob's final value, "conv1@conv1" what layer
     conv1 puts there before later layers work in place. The batch size is free where Caffe's layers allow it.
-    What is constant is computed, and ONNX's checker has passed what is written.
+    What is constant is computed, and ONNX's checker has passed what is written; weights of 2 GB or more lie
+    beside it, in OUT.onnx.data.
 
     \b
     Examples:

@@ -12,6 +12,7 @@ from . import options
 
 if TYPE_CHECKING:
     from extract import Model
+    from extract.model import Parameter
 
     from .models import OpenedModel
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @options.dtype
 @options.layout
 @options.z_spacing
+@options.input_size
 @options.preset
 @options.quiet
 def command(
@@ -41,6 +43,7 @@ def command(
     dtype: str | None,
     layout: str,
     z_spacing: str,
+    size: tuple[int, ...] | None,
     preset: str | Path | None,
     quiet: bool,
 ) -> None:
@@ -63,7 +66,7 @@ def command(
     from .provenance import model_facts, software
     from .views import has_3d_maps
 
-    model = opened().model
+    model = opened(size).model
     names = find_parameters(model, layers)
     clashes = clashing(model.layers)
     source = {"model": model_facts(model), **software()}
@@ -71,8 +74,8 @@ def command(
     export.check(frames=layout == "stack" and has_3d_maps(model, map(model.tensor, names)))
     with progress(len(names), "weights", quiet) as done:
         for name in names:
-            layer, role, tensor = model.parameter(name)
-            for volume in lay_out_kernels(model.value(name), layout):
+            layer, role, tensor = _parameter(model, name)
+            for volume in lay_out_kernels(model.values([tensor])[tensor], layout):
                 kind = volume.facts["layout"]
                 x, y, z = volume.spacing
                 if kind["kind"] in ("stack", "channels") and volume.frames is None:
@@ -96,8 +99,19 @@ def command(
             done()
 
 
+def _parameter(model: Model, name: str) -> Parameter:
+    """Return what a name stands for: a layer for its output, if that is constant."""
+    from extract.model import Parameter
+
+    if name in model.layers:
+        return Parameter(name, "output", model.tensor(name))
+    return model.parameter(name)
+
+
 def find_parameters(model: Model, patterns: tuple[str, ...]) -> list[str]:
-    """Return the names of the parameters that patterns stand for: a layer's weight, or a parameter itself.
+    """Return the names of the parameters that patterns stand for.
+
+    Those are a layer's weight, a parameter itself, and a layer whose output is constant.
 
     Raises
     ------
@@ -110,10 +124,10 @@ def find_parameters(model: Model, patterns: tuple[str, ...]) -> list[str]:
     for pattern in patterns:
         own = []
         for name in model.find([pattern]):
-            if name in model.layers:
-                own += [f"{name}.weight"] if "weight" in model.layers[name].named_parameters else []
-            else:
+            if name not in model.layers or model.tensor(name) in model.constants:
                 own.append(name)
+            elif "weight" in model.layers[name].named_parameters:
+                own.append(f"{name}.weight")
         if not own:
             raise ModelError(f"{model.path}: {pattern!r} has no weight")
         found.update(dict.fromkeys(own))

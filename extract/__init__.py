@@ -5,7 +5,8 @@ from .description import ModelDescription, read_description
 from .errors import ImageError, ModelError, UnknownNameError
 from .images import PreparedInput, batches, expand, to_input
 from .loading import ENGINES, load_model
-from .model import Input, Layer, Model
+from .model import Model
+from .parts import Input, Layer
 from .preprocessing import PRESETS, Preprocessing, configure
 from .sources import find_images
 

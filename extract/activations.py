@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from converters.errors import CnnVisWarning
 
 from .errors import ImageError, ModelError
-from .model import Input, Model
+from .feeding import fed_at
+from .model import Model
+from .parts import Input
 
 if TYPE_CHECKING:
     Feed = NDArray[Any] | Mapping[str, NDArray[Any]]
@@ -27,7 +29,8 @@ def activations(model: Model, x: Feed, names: Sequence[str]) -> dict[str, NDArra
         The network.
     x : ndarray or dict of ndarray
         The preprocessed input, shape (N, C, H, W) or (N, C, D, H, W), also where the model itself wants its
-        channels last; or one array an input, by name, with axes as the model declares them.
+        channels last; or one array an input, by name, with axes as the model declares them. Other names than
+        inputs' feed a layer's output or a tensor, and what made that is not needed.
     names : sequence of str
         Layers, tensors, or patterns such as ``conv*``, as `Model.find` takes them.
 
@@ -45,6 +48,11 @@ def activations(model: Model, x: Feed, names: Sequence[str]) -> dict[str, NDArra
     ModelError
         If the model cannot be run.
     """
+    names = [names] if isinstance(names, str) else names
+    if isinstance(x, Mapping):
+        inner = [name for name in x if all(name != i.name for i in model.inputs)]
+        x = {model.tensor(name) if name in inner else name: value for name, value in x.items()}
+        model = fed_at(model, inner) if inner else model
     return Extractor(model, names).run(x)
 
 
@@ -91,7 +99,7 @@ class Extractor:
 
     def run(self, x: Feed) -> dict[str, NDArray[np.float32]]:
         """Return the activations for one batch; see `activations`."""
-        feeds = self._feeds(x)
+        feeds = feeds_of(self.model, self.inputs, x)
         values = dict(feeds)
         if self._runner is not None:
             with self.model.named_in_errors():
@@ -104,28 +112,6 @@ class Extractor:
                 raise ModelError(message)
             warnings.warn(f"{message}: left out", CnnVisWarning, stacklevel=2)
         return {name: np.asarray(v, dtype=np.float32) for name, v in chosen.items() if name not in wrong}
-
-    def _feeds(self, x: Feed) -> dict[str, NDArray[Any]]:
-        model = self.model
-        needed = self.inputs
-        if isinstance(x, Mapping):
-            unknown = [name for name in x if all(name != i.name for i in model.inputs)]
-            if unknown:
-                raise ImageError(f"{model.path}: no input {unknown[0]!r}")
-            missing = [i.name for i in needed if i.name not in x]
-            if missing:
-                raise ImageError(f"{model.path}: no value for input {missing[0]!r}")
-            return {i.name: _checked(model, i, x[i.name]) for i in model.inputs if i.name in x}
-        if len(needed) > 1:
-            names = ", ".join(i.name for i in needed)
-            raise ImageError(
-                f"{model.path}: has {len(needed)} inputs ({names}): give one array for each, by name"
-            )
-        only = needed[0] if needed else model.inputs[0]
-        x = np.asarray(x)
-        if only.channels_last and x.ndim == len(only.shape):
-            x = np.moveaxis(x, 1, -1)
-        return {only.name: _checked(model, only, x)}
 
     def _run(self, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Run the batch, in pieces of the model's own batch size where that is fixed."""
@@ -146,6 +132,45 @@ class Extractor:
                     raise ModelError(f"{tensor!r} has no batch axis: give the model {size} images at a time")
             pieces.append([output[: count - start] for output in outputs])
         return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+
+
+def feeds_of(model: Model, needed: Sequence[Input], x: Feed) -> dict[str, NDArray[Any]]:
+    """Return an input array, or one a name, as what a network is fed.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    needed : sequence of Input
+        Its inputs that need values.
+    x : ndarray or dict of ndarray
+        As `activations` takes it, but for names of inputs alone.
+
+    Raises
+    ------
+    ImageError
+        If an array is missing, or does not fit.
+    """
+    if isinstance(x, Mapping):
+        unknown = [name for name in x if all(name != i.name for i in model.inputs)]
+        if unknown:
+            raise ImageError(f"{model.path}: no input {unknown[0]!r}")
+        missing = [i.name for i in needed if i.name not in x]
+        if missing:
+            raise ImageError(f"{model.path}: no value for input {missing[0]!r}")
+        return {i.name: _checked(model, i, x[i.name]) for i in model.inputs if i.name in x}
+    if len(needed) > 1:
+        names = ", ".join(i.name for i in needed)
+        raise ImageError(
+            f"{model.path}: has {len(needed)} inputs ({names}): give one array for each, by name"
+        )
+    if not model.inputs:
+        return {}
+    only = needed[0] if needed else model.inputs[0]
+    x = np.asarray(x)
+    if only.channels_last and x.ndim == len(only.shape):
+        x = np.moveaxis(x, 1, -1)
+    return {only.name: _checked(model, only, x)}
 
 
 def _checked(model: Model, target: Input, x: Any) -> NDArray[Any]:

@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import ModelError
+
 if TYPE_CHECKING:
     import onnx
+
+
+# Elements. Shape inference reads the values of constants up to this size: shapes, axes, scales. So they stay
+# in the graph, and larger ones, which it never reads, need not.
+SMALL = 1024
 
 
 def is_external(tensor: onnx.TensorProto) -> bool:
@@ -23,11 +30,9 @@ def is_external(tensor: onnx.TensorProto) -> bool:
 
 def size_of(tensor: onnx.TensorProto) -> int | None:
     """Return how many bytes a tensor's values take; None if it is of no type that numpy itself has."""
-    import onnx
-
     if tensor.data_type not in _numpy_types():
         return None
-    return math.prod(tensor.dims) * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+    return math.prod(tensor.dims) * _dtype(tensor).itemsize
 
 
 def refer(tensor: onnx.TensorProto, file: str, offset: int, length: int) -> None:
@@ -50,28 +55,48 @@ def is_askew(tensor: onnx.TensorProto) -> bool:
 
     onnxruntime would still map it, and read it from odd addresses.
     """
-    import onnx
-
     if not is_external(tensor) or tensor.data_type not in _numpy_types():
         return False
-    size = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
-    return int(entries(tensor).get("offset", 0)) % size != 0
+    return int(entries(tensor).get("offset", 0)) % _dtype(tensor).itemsize != 0
 
 
 def mapped(tensor: onnx.TensorProto, folder: Path) -> np.memmap[Any, Any]:
-    """Return an external weight as it lies in its file."""
-    import onnx
+    """Return an external weight as it lies in its file.
 
+    Raises
+    ------
+    ModelError
+        If the file is gone, or shorter than it was when the model was loaded.
+    """
     place = entries(tensor)
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
-    return np.memmap(folder / place["location"], dtype, "r", int(place.get("offset", 0)), tuple(tensor.dims))
+    file, offset = folder / place["location"], int(place.get("offset", 0))
+    try:
+        return np.memmap(file, _dtype(tensor), "r", offset, tuple(tensor.dims))
+    except (OSError, ValueError) as error:
+        raise _changed(tensor, file) from error
 
 
 def unmapped(tensor: onnx.TensorProto, folder: Path) -> NDArray[Any]:
-    """Return an external weight in memory of its own."""
-    source = mapped(tensor, folder)
-    with (folder / entries(tensor)["location"]).open("rb") as file:
-        return np.fromfile(file, source.dtype, source.size, offset=source.offset).reshape(source.shape)
+    """Return an external weight in memory of its own; raises as `mapped` does."""
+    place = entries(tensor)
+    file, shape = folder / place["location"], tuple(tensor.dims)
+    try:
+        values = np.fromfile(file, _dtype(tensor), math.prod(shape), offset=int(place.get("offset", 0)))
+        return values.reshape(shape)
+    except (OSError, ValueError) as error:
+        raise _changed(tensor, file) from error
+
+
+def _changed(tensor: onnx.TensorProto, file: Path) -> ModelError:
+    return ModelError(
+        f"{file} no longer holds weight {tensor.name!r}: it has changed since the model was loaded"
+    )
+
+
+def _dtype(tensor: onnx.TensorProto) -> np.dtype[Any]:
+    import onnx
+
+    return onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
 
 
 @functools.cache

@@ -44,3 +44,12 @@ def sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def is_utf8(name: str) -> bool:
+    """Return whether a file's name is UTF-8; on Linux it need not be."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import wire
-from .external import refer, size_of
+from .external import SMALL, refer, size_of
 
 if TYPE_CHECKING:
     import onnx
 
 # Field numbers of onnx.proto.
 _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9
-# Bytes. Shape inference and onnxruntime read the values of smaller ones: shapes, axes, scales.
-_LARGE = 4096
 
 
 def parse(path: Path) -> onnx.ModelProto:
@@ -25,7 +24,7 @@ def parse(path: Path) -> onnx.ModelProto:
     Parameters
     ----------
     path : Path
-        A file of protobuf's binary form.
+        A file of protobuf's binary form, whose name is UTF-8: the weights' place is written by that name.
 
     Raises
     ------
@@ -50,8 +49,9 @@ def _model(buffer: mmap.mmap, name: str) -> Iterator[bytes]:
 
 def _graph(buffer: mmap.mmap, graph: wire.Field, name: str) -> Iterator[bytes]:
     for field, span in _spans(buffer, graph.start, graph.end):
-        large = field.number == _INITIALIZER and field.end - field.start >= _LARGE
-        tensor = _lean(buffer, field, name) if large and field.kind == wire.BYTES else None
+        # no element takes less than a byte
+        large = (field.number, field.kind) == (_INITIALIZER, wire.BYTES) and field.end - field.start > SMALL
+        tensor = _lean(buffer, field, name) if large else None
         yield buffer[span] if tensor is None else _message(_INITIALIZER, tensor.SerializeToString())
 
 
@@ -66,7 +66,9 @@ def _lean(buffer: mmap.mmap, field: wire.Field, name: str) -> onnx.TensorProto |
         else:
             rest.append(buffer[span])
     tensor = onnx.TensorProto.FromString(b"".join(rest))
-    if len(raw) != 1 or tensor.external_data or size_of(tensor) != raw[0].end - raw[0].start:
+    size = size_of(tensor)
+    plain = len(raw) == 1 and not tensor.external_data and size == raw[0].end - raw[0].start
+    if not plain or math.prod(tensor.dims) <= SMALL:
         return None
     refer(tensor, name, raw[0].start, raw[0].end - raw[0].start)
     return tensor

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
 
+from .caffe.content import CAFFEMODEL, kind_of_file
 from .errors import ModelError
-from .external import entries, is_external
-from .graph import graphs
+from .metadata import blobs_of
 from .model import Model, Source
+from .onnx_file import is_text_form, locations, read_onnx
 from .settings import nearest
-
-if TYPE_CHECKING:
-    import onnx
 
 ENGINES = ("onnxruntime", "pycaffe")
 # Bytes at the beginning of a file that tell text from binary.
 _GLANCE = 1024
 _ONNX = (".onnx", ".ort", ".pb")
+# What onnx's text forms begin with, and no prototxt.
+_ONNX_WORDS = re.compile(r"\b(ir_version|irVersion|opset_import|opsetImport|producer_name|graph)\b")
 
 
 def load_model(
@@ -26,6 +27,8 @@ def load_model(
     weights: str | Path | None = None,
     engine: str = "onnxruntime",
     size: Sequence[int] | None = None,
+    stages: Sequence[str] = (),
+    fed: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> Model:
     """Load a network.
 
@@ -41,8 +44,13 @@ def load_model(
         What runs it. ``pycaffe`` runs a Caffe network in Caffe, in the Python interpreter that the
         environment variable CNNVIS_CAFFE_PYTHON names; names and values mean the same.
     size : sequence of int, optional
-        Height and width of a Caffe network's first input, instead of those in its file. ONNX models leave
-        their sizes open, or do not.
+        Height and width, channels and these, or the whole shape of a Caffe network's first input, instead
+        of what its file says. Of no use to ONNX models, whose sizes are open or are not.
+    stages : sequence of str
+        For Caffe networks whose layers belong to stages, such as ``deploy``: those that are wanted.
+    fed : mapping of str to sequence of int
+        For Caffe networks with layers that are not known here: shapes of blobs that these write and that will
+        be fed, so that the layers behind them can be loaded.
 
     Raises
     ------
@@ -58,33 +66,33 @@ def load_model(
         from .caffe.loading import load_caffe
 
         given = None if weights is None else Path(weights)
-        return load_caffe(path, given, sizes=size, in_caffe=engine == "pycaffe")
+        return load_caffe(path, given, sizes=size, stages=stages, fed=fed, in_caffe=engine == "pycaffe")
     if engine == "pycaffe":
         raise ModelError(f"{path}: the pycaffe engine runs Caffe networks, and this is none")
-    from .onnx_file import read_onnx
-
-    proto = read_onnx(path)
-    others = dict.fromkeys(path.parent / name for name in _locations(proto) if name != path.name)
-    return Model(proto, Source(path, (path, *others), path.parent))
+    proto, folder = read_onnx(path)
+    own = {path.name, path.resolve().name}
+    others = [folder / name for name in locations(proto) if name not in own]
+    return Model(proto, Source(path, (path, *others), folder, blobs=blobs_of(proto)))
 
 
 def is_caffe(path: Path) -> bool:
-    """Return whether a file is a Caffe network, by its name, or else by being text."""
+    """Return whether a file is a Caffe network, by its name or by what it holds."""
     suffix = path.suffix.lower()
     if suffix in (".prototxt", ".caffemodel"):
         return True
-    return suffix not in _ONNX and path.is_file() and _is_text(path)
+    if suffix in _ONNX or not path.is_file():
+        return False
+    text = _beginning(path)
+    if text is None:
+        return kind_of_file(path) == CAFFEMODEL
+    return not (is_text_form(path) and _ONNX_WORDS.search(text))
 
 
-def _is_text(path: Path) -> bool:
+def _beginning(path: Path) -> str | None:
+    """Return the first characters of a text file, None if it is binary or empty."""
     try:
         with path.open("rb") as file:
             text = file.read(_GLANCE).decode("utf-8-sig", errors="ignore")
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
-    return bool(text) and all(c.isprintable() or c.isspace() for c in text)
-
-
-def _locations(proto: onnx.ModelProto) -> list[str]:
-    stored = (tensor for graph in graphs(proto.graph) for tensor in graph.initializer)
-    return sorted({entries(tensor)["location"] for tensor in stored if is_external(tensor)})
+    return text if text and all(c.isprintable() or c.isspace() for c in text) else None

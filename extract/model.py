@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import ModelError, UnknownNameError
-from .graph import constants, initializer_names, whole_constants
-from .naming import Described, unique_names
-from .parameters import roles
+from .graph import constants
+from .parts import Layer, Shape, inputs_of, layers_of
 from .weight import Weight
 
 if TYPE_CHECKING:
@@ -24,49 +23,6 @@ if TYPE_CHECKING:
     from .geometry import Place
     from .preprocessing import Preprocessing
     from .runner import Computer
-
-Shape = tuple[int | None, ...]
-
-_PICTURE_CHANNELS = (1, 3, 4)
-# Operators that take their channels first: an input that feeds one of them is not channels-last.
-_CHANNELS_FIRST = frozenset(
-    {
-        *("AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "DepthToSpace", "GlobalAveragePool"),
-        *("GlobalMaxPool", "InstanceNormalization", "LRN", "LpPool", "MaxPool", "SpaceToDepth"),
-    }
-)
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A node of the graph that depends on an input.
-
-    Parameters
-    ----------
-    name : str
-        The node's name if no other node has it, else its first output's name; where a node has that for a
-        name, ``OUTPUT:OPERATOR``, and a number behind it if need be.
-    operator : str
-        The node's type, with its domain unless that is the standard one.
-    outputs : tuple of str
-        Names of its output tensors; the first is what the layer's name stands for.
-    named_parameters : mapping of str to str
-        Tensors of its parameters by what they are to it: weight, bias, param2, ... A part that depends on an
-        input of the network is missing.
-    blobs : tuple of str
-        Of a Caffe layer the blobs that it writes: those of `outputs`, until a later layer works in place.
-    """
-
-    name: str
-    operator: str
-    outputs: tuple[str, ...]
-    named_parameters: Mapping[str, str] = field(hash=False)
-    blobs: tuple[str, ...] = ()
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """Names of its parameters' tensors."""
-        return tuple(self.named_parameters.values())
 
 
 class Parameter(NamedTuple):
@@ -85,39 +41,6 @@ class Parameter(NamedTuple):
     layer: str | None
     role: str
     tensor: str
-
-
-@dataclass(frozen=True)
-class Input:
-    """An input of the network.
-
-    Parameters
-    ----------
-    name : str
-        The tensor's name.
-    shape : tuple of int or None
-        As the model declares it; None where a size is free. Empty for a single value, and where the model
-        does not say how many axes there are.
-    dtype : str
-        Name of the numpy type that it takes; ``object`` where that is no tensor of numbers.
-    channels_last : bool
-        Whether the declared shape is (N, H, W, C) or (N, D, H, W, C).
-    ranked : bool
-        Whether the model says how many axes there are.
-    """
-
-    name: str
-    shape: Shape
-    dtype: str
-    channels_last: bool
-    ranked: bool = True
-
-    @property
-    def channels_first(self) -> Shape:
-        """The shape as callers see it: (N, C, H, W) whatever the model wants."""
-        if not self.channels_last:
-            return self.shape
-        return (self.shape[0], self.shape[-1], *self.shape[1:-1])
 
 
 @dataclass(frozen=True)
@@ -179,9 +102,9 @@ class Model:
         self.proto = proto
         self.source = source
         is_onnx = source.layers is None
-        self.inputs = tuple(_inputs(proto.graph, may_be_last=is_onnx))
+        self.inputs = tuple(inputs_of(proto.graph, may_be_last=is_onnx))
         self.constants = frozenset(constants(proto.graph))
-        layers = _layers(proto, self.constants) if source.layers is None else source.layers
+        layers = layers_of(proto, self.constants) if source.layers is None else source.layers
         self.layers = {layer.name: layer for layer in layers}
 
     @property
@@ -244,15 +167,19 @@ class Model:
         bare = rest if prefix in ("tensor", "blob") and name not in self.tensors else name
         if bare in self.tensors:
             return Parameter(None, bare, bare)
-        known = {*self.layers, *self.tensors, *self.parameters}
-        near = difflib.get_close_matches(bare, known, n=3, cutoff=0.5)
+        if prefix == "blob" and self.source.blobs:
+            near = [f"blob:{blob}" for blob in difflib.get_close_matches(rest, self.source.blobs, cutoff=0.5)]
+        else:
+            known = {*self.layers, *self.tensors, *self.parameters}
+            near = difflib.get_close_matches(bare, known, n=3, cutoff=0.5)
         hint = f"; nearest: {', '.join(near)}" if near else "; `cnnvis layers` lists them"
         raise UnknownNameError(f"{self.path}: no layer or tensor {name!r}{hint}")
 
     def find(self, patterns: Iterable[str]) -> list[str]:
         """Return the names that patterns stand for, each once, in the order asked.
 
-        A pattern that is a name means itself; otherwise ``*``, ``?`` and ``[]`` match layers' names.
+        A pattern that is a name means itself; otherwise ``*``, ``?`` and ``[]`` match layers' names, and
+        behind ``blob:`` those of blobs.
 
         Raises
         ------
@@ -265,7 +192,8 @@ class Model:
                 self.tensor(pattern)
                 found[pattern] = None
             except UnknownNameError:
-                matches = [name for name in self.layers if fnmatch.fnmatchcase(name, pattern)]
+                blobs = (f"blob:{blob}" for blob in self.source.blobs if pattern.startswith("blob:"))
+                matches = [n for n in (*self.layers, *blobs) if fnmatch.fnmatchcase(n, pattern)]
                 if not matches:
                     raise
                 found.update(dict.fromkeys(matches))
@@ -349,44 +277,3 @@ class Model:
             yield
         except ModelError as error:
             raise ModelError(f"{self.path}: {error}") from error
-
-
-def _inputs(graph: onnx.GraphProto, *, may_be_last: bool) -> Iterable[Input]:
-    weights = initializer_names(graph)
-    for value in graph.input:
-        if value.name in weights:
-            continue
-        tensor = value.type.tensor_type
-        shape = tuple(d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim)
-        feeds_first = any(n.op_type in _CHANNELS_FIRST and value.name in n.input for n in graph.node)
-        last = may_be_last and _looks_channels_last(shape) and not feeds_first
-        yield Input(value.name, shape, _dtype(value.type), last, ranked=tensor.HasField("shape"))
-
-
-def _dtype(kind: onnx.TypeProto) -> str:
-    import onnx
-
-    if kind.WhichOneof("value") not in (None, "tensor_type"):
-        return "object"
-    return onnx.helper.tensor_dtype_to_np_dtype(kind.tensor_type.elem_type or onnx.TensorProto.FLOAT).name
-
-
-def _looks_channels_last(shape: Shape) -> bool:
-    """Whether a shape is that of pictures with a few channels behind larger or free sizes."""
-    if len(shape) not in (4, 5) or shape[-1] not in _PICTURE_CHANNELS or shape[1] in _PICTURE_CHANNELS:
-        return False
-    channels = shape[-1] or 0
-    return all(size is None or size > channels for size in shape[1:-1])
-
-
-def _layers(proto: onnx.ModelProto, constant: frozenset[str]) -> Iterable[Layer]:
-    live = [n for n in proto.graph.node if any(name and name not in constant for name in n.output)]
-    learned = constant - whole_constants(proto, constant)
-    outputs_of = [tuple(tensor for tensor in node.output if tensor) for node in live]
-    described = [
-        Described(n.name, outputs[0], n.op_type) for n, outputs in zip(live, outputs_of, strict=True)
-    ]
-    for name, node, outputs in zip(unique_names(described), live, outputs_of, strict=True):
-        domain = "" if node.domain in ("", "ai.onnx") else node.domain + "."
-        operator = domain + node.op_type
-        yield Layer(name, operator, outputs, roles(operator, list(node.input), constant, learned))

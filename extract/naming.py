@@ -1,11 +1,31 @@
-"""Names that no two layers share."""
+"""Names that nothing else has."""
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
+
+
+class Names:
+    """The names of a graph that are taken.
+
+    Parameters
+    ----------
+    taken : iterable of str
+        Those that are taken from the start.
+    """
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = set(taken)
+
+    def fresh(self, wanted: str) -> str:
+        """Take a name that is free, as near to the wanted one as can be, and return it."""
+        while wanted in self._taken:
+            wanted += "'"
+        self._taken.add(wanted)
+        return wanted
 
 
 class Described(NamedTuple):

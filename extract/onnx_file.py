@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .caffe.content import ONNX, kind_of_file
 from .errors import ModelError
-from .external import entries
+from .external import SMALL, entries, is_external, size_of, unmapped
+from .files import is_utf8
 from .graph import graphs
 from .lean_onnx import parse
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 OLDEST_OPSET = 7
 # What onnx itself saves and loads by these names; all others are binary.
-_TEXT_FORMS = (".json", ".onnxtext", ".onnxtxt", ".pbtxt", ".textproto", ".txtpb")
+TEXT_FORMS = (".json", ".onnxtext", ".onnxtxt", ".pbtxt", ".textproto", ".txtpb")
 # Types of which several values share a byte.
 _PACKED_BITS = {
     "INT4": 4,
@@ -30,7 +32,7 @@ _PACKED_BITS = {
 }
 
 
-def read_onnx(path: Path) -> onnx.ModelProto:
+def read_onnx(path: Path) -> tuple[onnx.ModelProto, Path]:
     """Read an ONNX model, its large weights left in their files, be it its own.
 
     Parameters
@@ -40,8 +42,10 @@ def read_onnx(path: Path) -> onnx.ModelProto:
 
     Returns
     -------
-    onnx.ModelProto
+    proto : onnx.ModelProto
         With float32 where the file has float16 or bfloat16, and local functions replaced by their nodes.
+    folder : Path
+        Where its external weights lie.
 
     Raises
     ------
@@ -51,17 +55,19 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     """
     import onnx
     import onnx.inliner
-    from google.protobuf.message import DecodeError
 
     if not path.is_file():
         raise ModelError(f"{path}: " + ("is a folder, not a model" if path.is_dir() else "no such file"))
     try:
-        text = path.suffix.lower() in _TEXT_FORMS
-        proto = onnx.load_model(path, load_external_data=False) if text else parse(path)
-    except (DecodeError, ValueError, OSError) as error:
-        raise ModelError(f"{path}: not an ONNX model, or damaged ({_one_line(error)})") from error
+        proto, folder = _parsed(path)
+    except Exception as error:  # each form has errors of its own
+        kind = kind_of_file(path)
+        what = f"looks like {kind}" if kind not in (None, ONNX) else _one_line(error)
+        raise ModelError(f"{path}: not an ONNX model, or damaged ({what})") from error
     if not proto.graph.node:
-        raise ModelError(f"{path}: not an ONNX model: it holds no graph of nodes")
+        kind = kind_of_file(path)
+        what = f"looks like {kind}" if kind not in (None, ONNX) else "holds no graph of nodes"
+        raise ModelError(f"{path}: not an ONNX model: it {what}")
     _check_opset(path, proto)
     if proto.functions:
         try:
@@ -71,12 +77,50 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     for value in proto.graph.input:
         _check_input(path, value)
     for tensor in _stored(proto):
-        _check_tensor(path, tensor)
+        _check_tensor(path, folder, tensor)
     for node, tensor in _attribute_tensors(proto):
         _check_inline(path, node, tensor)
-        _check_tensor(path, tensor)
+        _check_tensor(path, folder, tensor)
+    _take_in(proto, folder)
     widen(proto)
-    return proto
+    return proto, folder
+
+
+def _parsed(path: Path) -> tuple[onnx.ModelProto, Path]:
+    """Return a model, and the folder in which its external weights lie."""
+    import onnx
+
+    if is_text_form(path):
+        return onnx.load_model(path, load_external_data=False), path.parent
+    # the weights inside a link's target lie beside that
+    file = path.resolve() if path.is_symlink() else path
+    if is_utf8(file.name):
+        proto = parse(file)
+        if file == path or set(locations(proto)) <= {file.name}:
+            return proto, file.parent
+    return onnx.load_model(path, format="protobuf", load_external_data=False), path.parent
+
+
+def _take_in(proto: onnx.ModelProto, folder: Path) -> None:
+    """Put small external weights into the graph: onnxruntime and shape inference want to see their values."""
+    import onnx
+
+    for graph in graphs(proto.graph):
+        for tensor in graph.initializer:
+            small = is_external(tensor) and math.prod(tensor.dims) <= SMALL
+            if small and size_of(tensor) is not None:
+                tensor.CopyFrom(onnx.numpy_helper.from_array(unmapped(tensor, folder), tensor.name))
+
+
+def is_text_form(path: Path) -> bool:
+    """Return whether onnx takes a file for one of its text forms, by its name."""
+    return path.suffix.lower() in TEXT_FORMS
+
+
+def locations(proto: onnx.ModelProto) -> list[str]:
+    """Return the names of the files that hold a model's external weights."""
+    stored = (tensor for graph in graphs(proto.graph) for tensor in graph.initializer)
+    return sorted({entries(tensor).get("location", "") for tensor in stored if is_external(tensor)})
 
 
 def opset(proto: onnx.ModelProto) -> int:
@@ -186,7 +230,7 @@ def _check_inline(path: Path, node: onnx.NodeProto, tensor: onnx.TensorProto) ->
         )
 
 
-def _check_tensor(path: Path, tensor: onnx.TensorProto) -> None:
+def _check_tensor(path: Path, folder: Path, tensor: onnx.TensorProto) -> None:
     import onnx
 
     if any(size < 0 for size in tensor.dims):
@@ -203,7 +247,7 @@ def _check_tensor(path: Path, tensor: onnx.TensorProto) -> None:
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
         if text:
             raise ModelError(f"{path}: weight {tensor.name!r} holds text, which cannot lie in another file")
-        _check_external(path, tensor, size)
+        _check_external(path, folder, tensor, size)
         return
     if tensor.HasField("raw_data") and not text:
         held, needed, unit = len(tensor.raw_data), size, "bytes"
@@ -235,11 +279,11 @@ def _bits(tensor: onnx.TensorProto) -> int:
     return 8 * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
 
 
-def _check_external(path: Path, tensor: onnx.TensorProto, needed: int) -> None:
+def _check_external(path: Path, folder: Path, tensor: onnx.TensorProto, needed: int) -> None:
     where = entries(tensor)
     place = f"{path}: external weight {tensor.name!r}"
-    file = (path.parent / where.get("location", "")).resolve()
-    if not file.is_relative_to(path.parent.resolve()):
+    file = (folder / where.get("location", "")).resolve()
+    if not file.is_relative_to(folder.resolve()):
         raise ModelError(f"{place} lies outside the model's folder: {where.get('location')!r}")
     if not file.is_file():
         raise ModelError(f"{place}: its file {where.get('location')!r} is missing beside the model")

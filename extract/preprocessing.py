@@ -236,7 +236,8 @@ def _per_channel(what: str, numbers: float | tuple[float, ...], count: int) -> N
     array = np.asarray(numbers, np.float64).reshape(-1)
     if array.size not in (1, count):
         raise ImageError(
-            f"preprocessing: {what} has {array.size} numbers, the network's input {count} channels"
+            f"preprocessing: {what} has {array.size} numbers, the network's input {count} channels: "
+            "one number fits all"
         )
     return np.broadcast_to(array, (count,))
 

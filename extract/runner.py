@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from .errors import ModelError
-from .external import is_askew, is_external, mapped, unmapped
+from .external import is_askew, is_external, mapped, size_of, unmapped
 from .graph import cut
 from .weight import Weight
 
@@ -141,23 +144,86 @@ def constant_values(
         The tensors' names.
     weights : mapping of str to Weight
         Those external weights that no file holds, by tensor.
+
+    Raises
+    ------
+    ModelError
+        If a value is no tensor but a sequence of them, a file has changed since the model was loaded, or
+        onnxruntime cannot compute what nodes make.
+    """
+    stored = stored_constants(proto, folder, weights)
+    made = [name for name in tensors if name not in stored]
+    computed = Runner(proto, folder, made, weights=weights).run({}) if made else []
+    values = dict(zip(made, computed, strict=True))
+    for name, value in values.items():
+        if not isinstance(value, np.ndarray):
+            raise ModelError(f"{name!r} is no tensor: onnxruntime gives a {type(value).__name__} for it")
+    return {name: stored[name]() if name in stored else values[name] for name in tensors}
+
+
+def stored_constants(
+    proto: onnx.ModelProto, folder: Path, weights: Mapping[str, Weight] = MappingProxyType({})
+) -> dict[str, Callable[[], NDArray[Any]]]:
+    """Return what reads each constant that a graph stores, by tensor; sparse ones come out dense.
+
+    Parameters
+    ----------
+    proto : onnx.ModelProto
+        The whole graph.
+    folder : Path
+        Where external weights lie.
+    weights : mapping of str to Weight
+        Those external weights that no file holds, by tensor.
+    """
+    graph = proto.graph
+    readers: dict[str, Callable[[], NDArray[Any]]] = {
+        sparse.values.name: functools.partial(_dense, sparse, folder) for sparse in graph.sparse_initializer
+    }
+    for tensor in graph.initializer:
+        own = weights.get(tensor.name)
+        readers[tensor.name] = functools.partial(tensor_value, tensor, folder) if own is None else own.read
+    return readers
+
+
+def tensor_value(tensor: onnx.TensorProto, folder: Path) -> NDArray[Any]:
+    """Return the values of a stored tensor; those in a file are mapped where numpy has their type.
+
+    Parameters
+    ----------
+    tensor : onnx.TensorProto
+        The tensor.
+    folder : Path
+        Where external weights lie.
+
+    Raises
+    ------
+    ModelError
+        If its file has changed since the model was loaded.
     """
     import onnx
 
-    stored = {tensor.name: tensor for tensor in proto.graph.initializer}
-    made = [name for name in tensors if name not in stored]
-    values = (
-        dict(zip(made, Runner(proto, folder, made, weights=weights).run({}), strict=True)) if made else {}
-    )
-    for name in tensors:
-        if name in weights:
-            values[name] = weights[name].read()
-        elif name in stored:
-            tensor = stored[name]
-            values[name] = (
-                mapped(tensor, folder) if is_external(tensor) else onnx.numpy_helper.to_array(tensor)
-            )
-    return {name: values[name] for name in tensors}
+    if is_external(tensor) and size_of(tensor) is not None:
+        return mapped(tensor, folder)
+    # some versions of onnx put what they read from a file into the tensor
+    own = onnx.TensorProto.FromString(tensor.SerializeToString()) if is_external(tensor) else tensor
+    try:
+        return onnx.numpy_helper.to_array(own, str(folder))
+    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        raise ModelError(f"weight {tensor.name!r} cannot be read: {' '.join(str(error).split())}") from error
+
+
+def _dense(sparse: onnx.SparseTensorProto, folder: Path) -> NDArray[Any]:
+    values, indices = tensor_value(sparse.values, folder), tensor_value(sparse.indices, folder)
+    shape = tuple(sparse.dims)
+    try:
+        places = np.ravel_multi_index(tuple(indices.T), shape) if indices.ndim > 1 else indices
+        if places.min(initial=0) < 0:
+            raise IndexError("an index is negative")
+        result = np.zeros(shape, values.dtype)
+        result.reshape(-1)[places] = values
+    except (IndexError, MemoryError, TypeError, ValueError) as error:
+        raise ModelError(f"sparse weight {sparse.values.name!r} cannot be read: {error}") from error
+    return result
 
 
 def _reason(error: Exception) -> str:

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .errors import ModelError
+from .external import SMALL
 from .graph import shell, stub
 
 if TYPE_CHECKING:
     import onnx
-
-# Shape inference reads the values of small constants (shapes, axes, scales), never those of weights.
-_SMALL = 1024
 
 
 def infer(proto: onnx.ModelProto, inputs: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int | None, ...]]:
@@ -87,6 +85,6 @@ def _skeleton(proto: onnx.ModelProto) -> onnx.ModelProto:
     graph.value_info.extend(source.value_info)
     graph.sparse_initializer.extend(source.sparse_initializer)
     for tensor in source.initializer:
-        small = math.prod(tensor.dims) <= _SMALL and tensor.data_location != onnx.TensorProto.EXTERNAL
+        small = math.prod(tensor.dims) <= SMALL and tensor.data_location != onnx.TensorProto.EXTERNAL
         graph.initializer.append(tensor if small else stub(tensor))
     return result

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..external import SMALL, refer
 from ..weight import Weight
 from .parameters import Parameter
 
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from .net import Net
     from .stored import StoredWeights
 
+# Sizes as ONNX describes them: a number, the name of one that is free, or unknown.
+_Sizes = list[int | str | None]
+
 OPSET = 17
 # The version of the file format that came with that operator set.
 IR_VERSION = 8
-# Elements. Smaller parameters are written into the graph.
-_LARGE = 1024
 
 
 def assemble(
@@ -49,56 +51,56 @@ def assemble(
         proto.opset_import.add(domain=domain, version=1)
     graph = proto.graph
     graph.name = net.name or net.path.stem
-    symbols = {size: "N" if len(larger) == 1 else f"N{size}" for size in larger}
-    for given in net.inputs:
-        first = [symbols.get(size, size) for size in given.shape[:1]]
-        graph.input.append(_described(given.blob, [*first, *given.shape[1:]]))
-    selected = _selected(draft.nodes)
-    read = {name for node in draft.nodes for name in node.input}
-    for name, value in draft.blobs.values():
-        if name not in read and name not in {i.blob for i in net.inputs}:
-            shape = None if value is None else _free(name, value.shape, larger, symbols)
-            if shape and name in selected:
-                shape[0] = None
-            graph.output.append(_described(name, shape))
+    sizes = dict(_sizes(draft, larger))
+    inputs = [given.blob for given in net.inputs]
+    graph.input.extend(_described(name, sizes[name]) for name in inputs)
+    used = {*inputs, *(name for node in draft.nodes for name in node.input)}
+    graph.output.extend(_described(name, sizes[name]) for name in draft.blobs.values() if name not in used)
     graph.node.extend(draft.nodes)
-    graph.initializer.extend(onnx.numpy_helper.from_array(v, n) for n, v in draft.constants.items())
-    weights = {}
-    for parameter in draft.table.declared.values():
-        tensor = onnx.TensorProto(
-            name=parameter.tensor, data_type=onnx.TensorProto.FLOAT, dims=parameter.shape
-        )
-        if math.prod(parameter.shape) < _LARGE:
-            tensor.raw_data = np.ascontiguousarray(parameter.stored.weight.read(), "<f4").tobytes()
-        else:
-            _refer(tensor, parameter, stored)
-            if parameter.stored.offset is None:
-                weights[parameter.tensor] = _reshaped(parameter)
-        graph.initializer.append(tensor)
+    graph.initializer.extend(draft.constants)
+    parameters = draft.table.declared.values()
+    graph.initializer.extend(_initializer(parameter, stored) for parameter in parameters)
+    weights = {
+        parameter.tensor: _reshaped(parameter)
+        for parameter in parameters
+        if parameter.stored.offset is None and not _is_small(parameter)
+    }
     return proto, weights
 
 
-def _selected(nodes: Iterable[onnx.NodeProto]) -> set[str]:
-    """Return the tensors whose batch depends on values: what a Filter layer lets pass."""
-    found: set[str] = set()
-    for node in nodes:
-        if node.op_type == "NonZero" or not found.isdisjoint(node.input):
-            found.update(node.output)
-    return found
+def _sizes(draft: Draft, larger: Mapping[int, Draft]) -> Iterator[tuple[str, _Sizes | None]]:
+    """Yield each tensor's sizes: a symbol for a batch that is free, None for one that a Filter makes."""
+    symbols = {size: "N" if len(larger) == 1 else f"N{size}" for size in larger}
+    filtered = draft.reached(n for node in draft.nodes if node.op_type == "NonZero" for n in node.output)
+    for tensor, shape in draft.shapes.items():
+        if shape is None:
+            yield tensor, None
+            continue
+        batch: _Sizes = [symbols[size] for size, other in larger.items() if other.shapes[tensor] != shape]
+        if shape and tensor in filtered:
+            batch = [None]
+        yield tensor, [*batch, *shape[len(batch) :]]
 
 
-def _refer(tensor: onnx.TensorProto, parameter: Parameter, stored: StoredWeights | None) -> None:
-    """Make a tensor external data, at the parameter's place in the file of weights if it has one there."""
+def _initializer(parameter: Parameter, stored: StoredWeights | None) -> onnx.TensorProto:
+    """Return a parameter with its values if it is small, else with its place in the file, if it has one."""
     import onnx
 
-    tensor.data_location = onnx.TensorProto.EXTERNAL
+    kinds = onnx.TensorProto
+    tensor = onnx.TensorProto(name=parameter.tensor, data_type=kinds.FLOAT, dims=parameter.shape)
     offset = parameter.stored.offset
-    if stored is None or offset is None:
+    if _is_small(parameter):
+        tensor.raw_data = np.ascontiguousarray(parameter.stored.weight.read(), "<f4").tobytes()
+    elif stored is None or offset is None:
+        tensor.data_location = kinds.EXTERNAL
         tensor.external_data.add(key="location", value="weights")
-        return
-    tensor.external_data.add(key="location", value=stored.path.name)
-    tensor.external_data.add(key="offset", value=str(offset))
-    tensor.external_data.add(key="length", value=str(4 * math.prod(parameter.shape)))
+    else:
+        refer(tensor, stored.path.name, offset, 4 * math.prod(parameter.shape))
+    return tensor
+
+
+def _is_small(parameter: Parameter) -> bool:
+    return math.prod(parameter.shape) <= SMALL
 
 
 def _reshaped(parameter: Parameter) -> Weight:
@@ -106,20 +108,7 @@ def _reshaped(parameter: Parameter) -> Weight:
     return Weight(parameter.shape, lambda: read().reshape(parameter.shape))
 
 
-def _free(
-    tensor: str, shape: tuple[int, ...], larger: Mapping[int, Draft], symbols: Mapping[int, str]
-) -> list[int | str | None]:
-    """Return a shape with symbols for sizes that are the batch's, and None for others that depend on it."""
-    result: list[int | str | None] = list(shape)
-    for size, draft in larger.items():
-        other = next(value for name, value in draft.blobs.values() if name == tensor and value is not None)
-        for axis, (one, two) in enumerate(zip(shape, other.shape, strict=True)):
-            if one != two:
-                result[axis] = symbols[size] if (one, two) == (size, size + 1) else None
-    return result
-
-
-def _described(name: str, shape: list[int | str | None] | None) -> onnx.ValueInfoProto:
+def _described(name: str, sizes: _Sizes | None) -> onnx.ValueInfoProto:
     import onnx
 
-    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, sizes)

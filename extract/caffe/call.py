@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..errors import ModelError
+from ..naming import Names
 
 if TYPE_CHECKING:
     import onnx
@@ -58,6 +59,17 @@ class Call:
         How many blobs it writes.
     parameters : ParameterTable
         Where its parameters are declared.
+    names : Names
+        The graph's.
+
+    Attributes
+    ----------
+    nodes : list of onnx.NodeProto
+        What the rule has made so far.
+    constants : list of onnx.TensorProto
+        What it has written down.
+    mixed : set of str
+        The tensors of which it has said that it mixes their images.
     """
 
     layer: Any
@@ -65,8 +77,10 @@ class Call:
     bottoms: Sequence[Blob]
     tops: int
     parameters: ParameterTable
+    names: Names
     nodes: list[onnx.NodeProto] = field(default_factory=list)
-    constants: dict[str, NDArray[Any]] = field(default_factory=dict)
+    constants: list[onnx.TensorProto] = field(default_factory=list)
+    mixed: set[str] = field(default_factory=set)
 
     def parameter(self, index: int, shape: Sequence[int], filler: Any = 0.0) -> str:
         """Declare a learned blob of the layer.
@@ -97,8 +111,10 @@ class Call:
 
     def constant(self, values: ArrayLike, dtype: Any = np.float32) -> str:
         """Return a tensor that holds given values; np.int64 for shapes, axes and indices."""
-        name = f"{self.name}/constant{len(self.constants)}"
-        self.constants[name] = np.asarray(values, dtype)
+        import onnx
+
+        name = self.names.fresh(f"{self.name}/constant{len(self.constants)}")
+        self.constants.append(onnx.numpy_helper.from_array(np.asarray(values, dtype), name))
         return name
 
     def node(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:
@@ -110,11 +126,19 @@ class Call:
         """Add a node of several outputs and return them; see `Call.node`."""
         import onnx
 
-        name = f"{self.name}/{operator}{len(self.nodes)}"
-        made = [f"{name}.{i}" if i else name for i in range(outputs)]
+        name = self.names.fresh(f"{self.name}/{operator}{len(self.nodes)}")
+        made = [name, *(self.names.fresh(f"{name}.{i}") for i in range(1, outputs))]
         given = {key: value for key, value in attributes.items() if value is not None}
         self.nodes.append(onnx.helper.make_node(operator, list(inputs), made, name, **given))
         return made
+
+    def mixes_images(self, blob: Blob) -> None:
+        """Say that what becomes of an image of a bottom depends on the images beside it.
+
+        Then batches stay as long as the network has them. So they do, without a word, where a top's first
+        axis is not the batch.
+        """
+        self.mixed.add(blob.tensor)
 
     def error(self, reason: str) -> ModelError:
         """Return an error that names the layer, to be raised: Caffe would refuse this network too."""

@@ -1,15 +1,18 @@
-"""What a file is that was given in place of weights, for messages."""
+"""What a file is that was given in place of a network or its weights, for messages."""
 
 from __future__ import annotations
 
+import mmap
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from .. import wire
 
 # Where the signature of an HDF5 file may lie: behind a block of the user's, of one of these sizes.
 _HDF5_PLACES = (0, *(512 << power for power in range(12)))
 _HDF5 = b"\x89HDF\r\n\x1a\n"
+HDF5 = "an HDF5 file"
 
 _SIGNATURES: Mapping[bytes, str] = {
     b"\x89PNG\r\n\x1a\n": "a PNG picture",
@@ -25,20 +28,27 @@ _SIGNATURES: Mapping[bytes, str] = {
     b"Rar!": "a RAR archive (unpack it first)",
     b"\x93NUMPY": "a NumPy array",
     b"\x7fELF": "a program",
-    _HDF5: "an HDF5 file",
+    _HDF5: HDF5,
 }
-_TEXTS: Mapping[str, str] = {
+# How a prototxt cannot begin.
+_OTHER_TEXTS: Mapping[str, str] = {
     r"version https://git-lfs": "a Git LFS pointer: the file itself was not fetched (git lfs pull)",
     r"\s*<": "a web page or other markup",
+    r"""\s*(\{\s*"|\[\s*["\d{\[])""": "JSON",
+    r"(\s*[#;][^\n]*\n)*\s*\[[a-z]\w*\]": "a configuration in sections, such as Darknet's .cfg",
+}
+_TEXTS: Mapping[str, str] = {
+    **_OTHER_TEXTS,
     r"(?s).*?\b(layers?|input|input_dim|layer_param)\s*[:{]": "a network's description, a prototxt",
     r"": "a text",
 }
+ONNX = "an ONNX model"
 CAFFEMODEL = "a caffemodel"
 BLOB = "a single blob, such as a mean (.binaryproto)"
 SOLVERSTATE = "the state of a solver (.solverstate); the weights are in the .caffemodel beside it"
 # By fields that only such a message has, or all that are before it in this table lack.
 _MESSAGES: Mapping[frozenset[tuple[int, int]], str] = {
-    frozenset({(1, wire.VARINT), (7, wire.BYTES)}): "an ONNX model",
+    frozenset({(1, wire.VARINT), (7, wire.BYTES)}): ONNX,
     frozenset({(100, wire.BYTES)}): CAFFEMODEL,
     frozenset({(5, wire.BYTES)}): BLOB,
     frozenset({(1, wire.VARINT), (2, wire.BYTES)}): SOLVERSTATE,
@@ -76,6 +86,31 @@ def looks_like(buffer: wire.Buffer) -> str | None:
         return next(kind for pattern, kind in _TEXTS.items() if re.match(pattern, text))
     found = _first_fields(buffer)
     return next((kind for needed, kind in _MESSAGES.items() if needed <= found), None)
+
+
+def kind_of_file(path: Path) -> str | None:
+    """Return what a file that is not what it should be looks like; see `looks_like`.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str or None
+        None if it could be anything, or cannot be read. `ONNX` of what begins like an ONNX model.
+    """
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
+            return looks_like(buffer)
+    except (OSError, ValueError):  # mmap refuses an empty file by a ValueError
+        return None
+
+
+def other_text(text: str) -> str | None:
+    """Return what a text looks like that cannot be a prototxt, by its beginning; None if it can be one."""
+    return next((kind for pattern, kind in _OTHER_TEXTS.items() if re.match(pattern, text)), None)
 
 
 def _text(head: bytes) -> str | None:

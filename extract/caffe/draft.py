@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ..naming import Described, unique_names
+from ..errors import ModelError
+from ..naming import Described, Names, unique_names
 from .call import Blob, Call, UnsupportedError
 from .net import Net, NetLayer
-from .parameters import ParameterTable
+from .parameters import ParameterTable, Shape
 from .rules import rules
 from .stored import StoredWeights
 from .support import UNSUPPORTED
@@ -53,37 +53,43 @@ class Draft:
     ----------
     nodes : tuple of onnx.NodeProto
         In the order of the layers.
-    constants : mapping of str to ndarray
+    constants : tuple of onnx.TensorProto
         What rules wrote down.
     table : ParameterTable
         The parameters that its layers declared.
     layers : tuple of ImportedLayer
         The layers.
-    blobs : mapping of str to (str, Blob or None)
-        Tensor and value of each blob at the end; None where the shape is unknown.
+    blobs : mapping of str to str
+        The tensor of each blob at the end.
+    shapes : mapping of str to (tuple of int or None)
+        Shapes of inputs and of what layers write, by tensor; None where it is unknown.
+    mixed : frozenset of str
+        The tensors whose images a layer mixes.
     """
 
     nodes: tuple[onnx.NodeProto, ...]
-    constants: Mapping[str, Any]
+    constants: tuple[onnx.TensorProto, ...]
     table: ParameterTable
     layers: tuple[ImportedLayer, ...]
-    blobs: Mapping[str, tuple[str, Blob | None]]
+    blobs: Mapping[str, str]
+    shapes: Mapping[str, Shape | None]
+    mixed: frozenset[str]
 
     def same_graph(self, other: Draft) -> bool:
         """Whether another draft has the same nodes, constants and parameters."""
-        return (
-            self.nodes == other.nodes
-            and self.table.shapes == other.table.shapes
-            and self.constants.keys() == other.constants.keys()
-            and all(
-                value.dtype == other.constants[name].dtype
-                and np.array_equal(value, other.constants[name], equal_nan=value.dtype.kind == "f")
-                for name, value in self.constants.items()
-            )
-        )
+        mine, theirs = ((d.nodes, d.constants, d.table.shapes) for d in (self, other))
+        return mine == theirs
+
+    def reached(self, tensors: Iterable[str]) -> set[str]:
+        """Return the tensors that depend on any of some, these included."""
+        found = set(tensors)
+        for node in self.nodes:
+            if not found.isdisjoint(node.input):
+                found.update(node.output)
+        return found
 
 
-def draft(net: Net, stored: StoredWeights | None) -> Draft:
+def draft(net: Net, stored: StoredWeights | None, fed: Mapping[str, Shape] = MappingProxyType({})) -> Draft:
     """Turn a network's layers into nodes.
 
     Parameters
@@ -92,40 +98,59 @@ def draft(net: Net, stored: StoredWeights | None) -> Draft:
         The network.
     stored : StoredWeights or None
         Its weights; what is not in it comes from fillers.
+    fed : mapping of str to tuple of int
+        Shapes of blobs that layers write which are not known: the layers behind them need to know.
 
     Raises
     ------
     ModelError
         If a layer is one that Caffe would refuse, or its weights do not fit.
     """
-    table = ParameterTable(stored)
-    blobs: dict[str, tuple[str, Blob | None]] = {i.blob: (i.blob, Blob(i.blob, i.shape)) for i in net.inputs}
+    layer_names = unique_names(
+        [Described(n.name, n.tops[0] if n.tops else n.type, n.type) for n in net.layers]
+    )
+    values = _given(net)
+    names = Names({*values, *(top for layer in net.layers for top in layer.tops), *layer_names})
+    table = ParameterTable(stored, names)
+    blobs = {blob: blob for blob in values}
     nodes: list[onnx.NodeProto] = []
-    constants: dict[str, Any] = {}
+    constants: list[onnx.TensorProto] = []
+    mixed: set[str] = set()
     layers = []
-    names = unique_names([Described(n.name, n.tops[0] if n.tops else n.type, n.type) for n in net.layers])
-    for layer, name, tensors in zip(net.layers, names, _tensor_names(net, names), strict=True):
-        bottoms = [blobs[bottom] for bottom in layer.bottoms]
-        call = Call(layer.message, name, [b for _, b in bottoms if b is not None], len(tensors), table)
+    tensors_of = _tensor_names(net, layer_names, names)
+    for layer, name, tensors in zip(net.layers, layer_names, tensors_of, strict=True):
+        bottoms = [values[blobs[bottom]] for bottom in layer.bottoms]
+        call = Call(layer.message, name, [b for b in bottoms if b is not None], len(tensors), table, names)
         try:
-            values: Sequence[Blob | None] = _apply(call, layer, bottoms)
+            made: Sequence[Blob | None] = _apply(call, layer, bottoms)
             table.check_count(layer.message, name)
-            nodes += _wired(call, [value.tensor for value in values if value is not None], tensors)
-            constants |= call.constants
+            nodes += _wired(call, [value.tensor for value in made if value is not None], tensors)
+            constants += call.constants
+            mixed |= call.mixed
         except UnsupportedError as error:
-            values = [None] * len(tensors)
-            nodes.append(_placeholder(layer, name, [t for t, _ in bottoms], tensors, str(error)))
-        for blob, tensor, value in zip(layer.tops, tensors, values, strict=True):
-            blobs[blob] = tensor, value and replace(value, tensor=tensor)
+            made = [Blob(blob, tuple(fed[blob])) if blob in fed else None for blob in layer.tops]
+            read = [blobs[bottom] for bottom in layer.bottoms]
+            nodes.append(_placeholder(layer, name, read, tensors, str(error)))
+        for blob, tensor, value in zip(layer.tops, tensors, made, strict=True):
+            blobs[blob] = tensor
+            values[tensor] = value and replace(value, tensor=tensor)
         layers.append(ImportedLayer(name, layer.type, layer.tops, tensors, table.roles.get(name, {})))
-    return Draft(tuple(nodes), constants, table, tuple(layers), blobs)
+    shapes = {tensor: None if value is None else value.shape for tensor, value in values.items()}
+    return Draft(tuple(nodes), tuple(constants), table, tuple(layers), blobs, shapes, frozenset(mixed))
 
 
-def _apply(call: Call, layer: NetLayer, bottoms: Sequence[tuple[str, Blob | None]]) -> list[Blob]:
+def _given(net: Net) -> dict[str, Blob | None]:
+    """Return the inputs by their names, which are those of their tensors too."""
+    if any(not i.blob for i in net.inputs):
+        raise ModelError("an input has no name: give it one")
+    return {i.blob: Blob(i.blob, i.shape) for i in net.inputs}
+
+
+def _apply(call: Call, layer: NetLayer, bottoms: Sequence[Blob | None]) -> list[Blob]:
     """Return what the layer's rule makes of its bottoms."""
-    unknown = [blob for blob, (_, value) in zip(layer.bottoms, bottoms, strict=True) if value is None]
-    if layer.type not in rules():
-        raise UnsupportedError(f"its type {layer.type!r} is not known here")
+    unknown = [blob for blob, value in zip(layer.bottoms, bottoms, strict=True) if value is None]
+    if layer.problem is not None:
+        raise UnsupportedError(layer.problem)
     if unknown:
         raise UnsupportedError(f"the shape of its bottom {unknown[0]!r} is not known")
     values = rules()[layer.type](call)
@@ -138,24 +163,20 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
 
 
-def _tensor_names(net: Net, names: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return the tensors of each layer's tops: the blob's name for its final value, else ``BLOB@LAYER``."""
-    last = {top: (i, j) for i, layer in enumerate(net.layers) for j, top in enumerate(layer.tops)}
+def _tensor_names(net: Net, layers: Sequence[str], names: Names) -> list[tuple[str, ...]]:
+    """Return the tensors of each layer's tops: the blob's name for its final value, else ``BLOB@LAYER``.
+
+    ONNX takes an empty name for no tensor at all.
+    """
+    final = {top: i for i, layer in enumerate(net.layers) for top in layer.tops}
     inputs = {i.blob for i in net.inputs}
-    taken = inputs | set(last)
-    result = []
-    for i, (layer, name) in enumerate(zip(net.layers, names, strict=True)):
-        tensors = []
-        for j, top in enumerate(layer.tops):
-            tensor = top
-            if last[top] != (i, j) or top in inputs:
-                tensor = f"{top}@{name}"
-                while tensor in taken:
-                    tensor += "'"
-                taken.add(tensor)
-            tensors.append(tensor)
-        result.append(tuple(tensors))
-    return result
+    return [
+        tuple(
+            top if top and final[top] == i and top not in inputs else names.fresh(f"{top}@{name}")
+            for top in layer.tops
+        )
+        for i, (layer, name) in enumerate(zip(net.layers, layers, strict=True))
+    ]
 
 
 def _wired(call: Call, values: Sequence[str], tensors: Sequence[str]) -> list[onnx.NodeProto]:
@@ -163,11 +184,8 @@ def _wired(call: Call, values: Sequence[str], tensors: Sequence[str]) -> list[on
     made = {name for node in call.nodes for name in node.output}
     renamed: dict[str, str] = {}
     for value, tensor in zip(values, tensors, strict=True):
-        if value in made and value not in renamed:
-            renamed[value] = tensor
-        else:
-            copy = call.node("Identity", [value])
-            renamed[copy] = tensor
+        is_free = value in made and value not in renamed
+        renamed[value if is_free else call.node("Identity", [value])] = tensor
     for node in call.nodes:
         for names in (node.input, node.output):
             for place, name in enumerate(names):

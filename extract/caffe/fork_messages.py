@@ -23,7 +23,15 @@ FORK_MESSAGES = {
         500000004 bn_param BNParameter
         500000005 reorg_param ReorgParameter
     """,
+    # DeepLab v1, the last network of note in the second form
+    "V1LayerParameter": """
+        500000000 interp_param InterpParameter
+    """,
+    # DeepLab v1's name of dilation
     "ConvolutionParameter": """
+        500000000 hole uint32
+        500000001 hole_h uint32
+        500000002 hole_w uint32
         enum Engine MKL2017=3 MKLDNN=4 LIBDNN=5 SPATIAL=6 INTEL_SPATIAL=7 NNPACK=8
     """,
     "PoolingParameter": """

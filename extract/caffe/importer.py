@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
@@ -11,6 +13,7 @@ from ..weight import Weight
 from .assembly import assemble
 from .draft import Draft, ImportedLayer, draft
 from .net import Net
+from .parameters import Shape
 from .stored import StoredWeights
 
 if TYPE_CHECKING:
@@ -43,7 +46,13 @@ class ImportedNet:
     filled: tuple[str, ...]
 
 
-def import_net(net: Net, stored: StoredWeights | None = None) -> ImportedNet:
+def import_net(
+    net: Net,
+    stored: StoredWeights | None = None,
+    fed: Mapping[str, Shape] = MappingProxyType({}),
+    *,
+    in_caffe: bool = False,
+) -> ImportedNet:
     """Turn a Caffe network into an ONNX graph.
 
     Parameters
@@ -52,33 +61,54 @@ def import_net(net: Net, stored: StoredWeights | None = None) -> ImportedNet:
         The network.
     stored : StoredWeights, optional
         Its weights; what is not in it comes from fillers.
+    fed : mapping of str to tuple of int
+        Shapes of blobs that layers write which are not known.
+    in_caffe : bool
+        Whether layers that are not known here run too: they may mix images, so that the batch is fixed.
 
     Raises
     ------
     ModelError
         If a layer is one that Caffe would refuse, or its weights do not fit.
     """
-    first = draft(net, stored)
-    proto, weights = assemble(net, first, _larger_batches(net, stored, first), stored)
+    draw = functools.partial(draft, stored=stored, fed=fed)
+    first = draw(net)
+    proto, weights = assemble(net, first, _larger_batches(net, draw, first, in_caffe), stored)
     filled = tuple(parameter.tensor for parameter in first.table.declared.values() if parameter.filled)
-    blobs = {blob: tensor for blob, (tensor, _) in first.blobs.items()}
-    return ImportedNet(proto, weights, first.layers, blobs, filled)
+    return ImportedNet(proto, weights, first.layers, first.blobs, filled)
 
 
-def _larger_batches(net: Net, stored: StoredWeights | None, first: Draft) -> dict[int, Draft]:
+def _larger_batches(net: Net, draw: Callable[[Net], Draft], first: Draft, in_caffe: bool) -> dict[int, Draft]:
     """Return, for each batch size among the inputs that may change, a draft with one more.
 
-    The graph must come out the same: then none of its rules has looked at the batch size.
+    The graph must come out the same: then none of its rules has looked at the batch size. And each image must
+    be on its own in it: then its values are the same in any company.
     """
     result = {}
     for size in {i.shape[0] for i in net.inputs if i.shape}:
+        batches = {i.blob for i in net.inputs if i.shape[:1] == (size,)}
         inputs = tuple(
-            replace(i, shape=(size + 1, *i.shape[1:])) if i.shape[:1] == (size,) else i for i in net.inputs
+            replace(i, shape=(size + 1, *i.shape[1:])) if i.blob in batches else i for i in net.inputs
         )
         try:
-            larger = draft(replace(net, inputs=inputs), stored)
+            larger = draw(replace(net, inputs=inputs))
         except ModelError:
             continue
-        if first.same_graph(larger):
+        reached = first.reached(batches)
+        if (
+            first.same_graph(larger)
+            and first.mixed.isdisjoint(reached)
+            and _rows(first, larger, size, reached, in_caffe)
+        ):
             result[size] = larger
     return result
+
+
+def _rows(first: Draft, larger: Draft, size: int, tensors: Collection[str], in_caffe: bool) -> bool:
+    """Whether the batch is the first axis of tensors in all that layers write, and no other axis."""
+    pairs = [(shape, larger.shapes[tensor]) for tensor, shape in first.shapes.items() if tensor in tensors]
+    return all(
+        one and one[0] == size and two == (size + 1, *one[1:])
+        for one, two in pairs
+        if in_caffe or one is not None
+    )

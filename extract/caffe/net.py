@@ -39,6 +39,9 @@ class NetLayer:
         Its ``LayerParameter``, upgraded from whatever form the file has.
     index : int
         Its place among the layers of the file, from 0.
+    problem : str, optional
+        Why it cannot be expressed here, as far as the file tells: ``has an unknown field ...``, ``its type
+        ... is not known here``.
     """
 
     name: str
@@ -47,6 +50,7 @@ class NetLayer:
     tops: tuple[str, ...]
     message: Any
     index: int
+    problem: str | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import ModelError
+from ..naming import Names
 from .fillers import fill
 from .stored import StoredBlob, StoredWeights
 
@@ -20,6 +21,8 @@ class Parameter:
 
     Parameters
     ----------
+    layer : str
+        The layer that declared it first.
     tensor : str
         The tensor that holds it.
     shape : tuple of int
@@ -30,6 +33,7 @@ class Parameter:
         Whether no file holds it.
     """
 
+    layer: str
     tensor: str
     shape: Shape
     stored: StoredBlob
@@ -44,6 +48,8 @@ class ParameterTable:
     ----------
     stored : StoredWeights or None
         The file of weights.
+    names : Names
+        The graph's.
 
     Attributes
     ----------
@@ -54,6 +60,7 @@ class ParameterTable:
     """
 
     stored: StoredWeights | None
+    names: Names
     declared: dict[str, Parameter] = field(default_factory=dict)
     roles: dict[str, dict[str, str]] = field(default_factory=dict)
     _shared: dict[str, Parameter] = field(default_factory=dict)
@@ -75,10 +82,9 @@ class ParameterTable:
         found = self._found(layer, name, index, shape)
         owner = self._shared.get(spec.name) if spec is not None and spec.name else None
         if owner is None:
-            tensor = f"{name}.{role}"
-            parameter = Parameter(
-                tensor, shape, found or StoredBlob(fill(filler, shape, tensor)), filled=found is None
-            )
+            wanted = f"{name}.{role}"
+            values = found or StoredBlob(fill(filler, shape, wanted))
+            parameter = Parameter(name, self.names.fresh(wanted), shape, values, filled=found is None)
         else:
             _check_shared(owner, shape, spec, f"layer {name!r} ({layer.type}): its {role}")
             # layers that share memory are loaded one after the other
@@ -97,9 +103,9 @@ class ParameterTable:
         stored, roles = len(self._stored(layer.name, name)), self.roles.get(name, {})
         if not stored or not roles or stored == len(roles):
             return
-        missing = [_role(index) for index in range(stored, len(roles))]
+        missing = [self.declared[tensor] for tensor in list(roles.values())[stored:]]
         # Caffe's HDF5 form leaves out what another layer shares
-        if not missing or any(roles.get(role) == f"{name}.{role}" for role in missing):
+        if not missing or any(parameter.layer == name for parameter in missing):
             raise ModelError(
                 f"layer {name!r} ({layer.type}): has {len(roles)} parameter{'s' * (len(roles) > 1)}, but "
                 f"{self._file} holds {stored}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,12 @@ class State:
     def of(cls, net: Any, level: int = 0, stages: Collection[str] = ()) -> State:
         """Return the state of a network: its own ``state`` adds stages; its phase and level do not count."""
         return cls(level, frozenset(stages) | frozenset(net.state.stage))
+
+
+def named_stages(layers: Iterable[Any]) -> set[str]:
+    """Return the stages that the rules of ``LayerParameter`` messages name."""
+    rules = (rule for layer in layers for rule in (*layer.include, *layer.exclude))
+    return {stage for rule in rules for stage in (*rule.stage, *rule.not_stage)}
 
 
 def is_included(layer: Any, state: State, path: Path) -> bool:

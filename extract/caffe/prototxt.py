@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from converters.errors import CnnVisWarning
 
 from ..errors import ModelError
+from .inputs import Sizes, inputs_of
 from .net import Net, NetInput, NetLayer
-from .phase import State, is_included
+from .phase import State, is_included, named_stages
+from .readings import with_outputs
 from .rules import rules
-from .sources import Source, declared, inputs_of, is_source, source_of
+from .sources import Source, declared, is_source, source_of
+from .stored import StoredWeights
 from .supervision import label_blobs, without_supervision
-from .text import ParsedText, describe_unknown, read_text
+from .text import ParsedText, read_text
+from .unknown import Unknown, did_you_mean
 from .upgrade import upgraded_layers
 
-Sizes = Mapping[str, Sequence[int]] | Sequence[int] | None
+__all__ = ["Sizes", "net_of", "read_net"]
+
+# What DIGITS calls the network that is used, and the one that is trained.
+_DEPLOY, _TRAIN = "deploy", "train"
+_OF_PICTURES = {"TransformationParameter", "ResizeParameter"}
+# Layers in one message.
+_LISTED = 8
 
 
 def read_net(
-    path: Path, *, sizes: Sizes = None, level: int = 0, stages: Collection[str] = (), strict: bool = True
+    path: Path,
+    *,
+    sizes: Sizes = None,
+    level: int = 0,
+    stages: Collection[str] = (),
+    strict: bool = True,
+    stored: StoredWeights | None = None,
 ) -> Net:
     """Read a network in Caffe's text format, of any generation, in its TEST phase.
 
@@ -39,9 +56,13 @@ def read_net(
     level : int, optional
         What ``min_level`` and ``max_level`` are held against.
     stages : collection of str, optional
-        Stages, besides those of the file's ``state``.
+        Stages, besides those of the file's ``state``. Where neither names any and rules of the file name
+        ``deploy``, as DIGITS writes them, it is that one.
     strict : bool, optional
-        Refuse fields that are not known, in layers whose type is; else ignore them.
+        Refuse unknown fields of the network and its inputs, and let them be the problem of other layers whose
+        type is known; else ignore them.
+    stored : StoredWeights, optional
+        The network's weights, which tell numbers of channels and outputs that the file leaves out.
 
     Returns
     -------
@@ -51,17 +72,22 @@ def read_net(
     Raises
     ------
     ModelError
-        If the file is no network, or one that Caffe refuses, or if it does not tell the size of an input.
+        If the file is no network, or one that Caffe refuses, or if nothing tells the size of an input.
     """
     parsed = read_text(path)
-    net = net_of(parsed.message, path, sizes=sizes, level=level, stages=stages)
     if strict:
-        _check_unknown(parsed, net)
-    return net
+        _refuse_unknown(parsed, path)
+    return _net(parsed if strict else replace(parsed, unknown=()), path, sizes, level, stages, stored)
 
 
 def net_of(
-    message: Any, path: Path, *, sizes: Sizes = None, level: int = 0, stages: Collection[str] = ()
+    message: Any,
+    path: Path,
+    *,
+    sizes: Sizes = None,
+    level: int = 0,
+    stages: Collection[str] = (),
+    stored: StoredWeights | None = None,
 ) -> Net:
     """Return the network that a ``NetParameter`` describes, such as the one that a caffemodel carries.
 
@@ -71,7 +97,7 @@ def net_of(
         The ``NetParameter``, of any generation; it stays as it is.
     path : Path
         The file that it is from, for messages.
-    sizes, level, stages : optional
+    sizes, level, stages, stored : optional
         As for `read_net`.
 
     Returns
@@ -82,13 +108,25 @@ def net_of(
     Raises
     ------
     ModelError
-        If Caffe refuses it, or it does not tell the size of an input.
+        If Caffe refuses it, or nothing tells the size of an input.
     """
+    return _net(ParsedText(message), path, sizes, level, stages, stored)
+
+
+def _net(
+    parsed: ParsedText,
+    path: Path,
+    sizes: Sizes,
+    level: int,
+    stages: Collection[str],
+    stored: StoredWeights | None,
+) -> Net:
+    message = parsed.message
     layers = [
         NetLayer(layer.name, layer.type, tuple(layer.bottom), tuple(layer.top), layer, index)
-        for index, layer in upgraded_layers(message, path)
+        for index, layer in upgraded_layers(message, path, parsed.types)
     ]
-    state = State.of(message, level, stages)
+    state = _state(message, level, stages, layers, path)
     included: list[NetLayer] = []
     excluded: list[NetLayer] = []
     for layer in layers:
@@ -99,20 +137,37 @@ def net_of(
     sources = [*declared(message, path), *(source_of(layer, path) for layer in included if is_source(layer))]
     sources += _substitutes(sources, body, [layer for layer in excluded if is_source(layer)], path)
     labels = label_blobs(sources, body)
-    kept = without_supervision(body, labels)
+    kept = with_outputs(without_supervision(body, labels), stored, path)
     if not kept:
         raise ModelError(f"{path}: describes no network: it has only losses and data")
-    inputs = inputs_of(sources, labels, sizes, path)
+    inputs = inputs_of(sources, labels, sizes, path, kept, stored)
     _check_wiring(inputs, kept, path)
     transforms = (s.transform for s in sources if s.transform is not None and s.blobs[0] not in labels)
-    return Net(message.name, path, inputs, kept, next(transforms, None))
+    return Net(message.name, path, inputs, _with_problems(kept, parsed.unknown, path), next(transforms, None))
+
+
+def _state(
+    message: Any, level: int, stages: Collection[str], layers: Iterable[NetLayer], path: Path
+) -> State:
+    """Return what rules are held against; a network of DIGITS that names no stage is the deployed one."""
+    state = State.of(message, level, stages)
+    named = named_stages(layer.message for layer in layers)
+    if state.stages or _DEPLOY not in named:
+        return state
+    warnings.warn(
+        f"{path}: its layers are for the stages {', '.join(sorted(named))}; taken are those for {_DEPLOY} "
+        "(--stage takes others)",
+        CnnVisWarning,
+        stacklevel=4,
+    )
+    return State.of(message, level, [_DEPLOY])
 
 
 def _substitutes(
     sources: Iterable[Source], body: Iterable[NetLayer], others: Iterable[NetLayer], path: Path
 ) -> list[Source]:
-    """Return sources of other phases or stages for blobs that else nothing makes, those for TEST first."""
-    candidates = sorted(others, key=lambda layer: not any(rule.phase for rule in layer.message.include))
+    """Return sources of other phases or stages for blobs that else nothing makes, those for training last."""
+    candidates = sorted(others, key=_is_late)
     made = {blob for source in sources for blob in source.blobs}
     found = []
     for layer in body:
@@ -123,6 +178,12 @@ def _substitutes(
                 made.update(maker.tops)
         made.update(layer.tops)
     return found
+
+
+def _is_late(layer: NetLayer) -> tuple[bool, bool]:
+    """Return what a source is sorted by: whether it is for no TEST phase, and whether it is for training."""
+    given = layer.message.include
+    return not any(rule.phase for rule in given), any(_TRAIN in rule.stage for rule in given)
 
 
 def _check_wiring(inputs: Iterable[NetInput], layers: Iterable[NetLayer], path: Path) -> None:
@@ -155,21 +216,48 @@ def _check_wiring(inputs: Iterable[NetInput], layers: Iterable[NetLayer], path: 
             readers.pop(top, None)
 
 
-def _check_unknown(parsed: ParsedText, net: Net) -> None:
-    """Refuse unknown fields that may change values; warn of those that may change how pictures are prepared.
-
-    Layers that are no part of the network, or of types that are not known either, may have any.
-    """
-    layers = parsed.message.layer
-    inputs = {index: layer.name for index, layer in enumerate(layers) if layer.type == "Input"}
-    checked = inputs | {layer.index: layer.name for layer in net.layers if layer.type in rules()}
-    for field in parsed.unknown:
-        if field.layer is None or field.layer in checked:
-            name = None if field.layer is None else checked[field.layer]
-            raise ModelError(f"{net.path}: {describe_unknown(field, name)}")
-        if field.message == "TransformationParameter":
-            warnings.warn(
-                f"{net.path}: line {field.line}: transform_param: unknown field {field.name!r} is ignored",
-                CnnVisWarning,
-                stacklevel=3,
+def _refuse_unknown(parsed: ParsedText, path: Path) -> None:
+    """Refuse what is not known of the network or its inputs; warn of what may change pictures."""
+    inputs = {i: f"layer {layer.name!r}" for i, layer in enumerate(parsed.message.layer) if _is_input(layer)}
+    for unknown in parsed.unknown:
+        if unknown.layer is None or unknown.layer in inputs:
+            where = "the network" if unknown.layer is None else inputs[unknown.layer]
+            raise ModelError(
+                f"{path}: {where} has {unknown.described()}; a Caffe that knows it can run the network: "
+                "--engine pycaffe"
             )
+        if unknown.message in _OF_PICTURES:
+            warnings.warn(
+                f"{path}: transform_param: {unknown.described()} is ignored", CnnVisWarning, stacklevel=3
+            )
+
+
+def _is_input(layer: Any) -> bool:
+    """Whether a layer is an Input, or would be taken for a source because its bottoms are misspelt."""
+    return layer.type == "Input" or (layer.type in rules() and not layer.bottom)
+
+
+def _with_problems(
+    layers: Iterable[NetLayer], unknown: Iterable[Unknown], path: Path
+) -> tuple[NetLayer, ...]:
+    """Return layers, each with what of it is not known; warn once of fields and values."""
+    odd: dict[int, list[str]] = {}
+    for one in unknown:
+        if one.layer is not None:
+            odd.setdefault(one.layer, []).append(one.described())
+    known = [layer for layer in layers if layer.type in rules() and layer.index in odd]
+    if known:
+        listed = [f"layer {layer.name!r} has {', '.join(odd[layer.index])}" for layer in known]
+        more = f"; and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
+        warnings.warn(
+            f"{path}: what some layers make is not known: {'; '.join(listed[:_LISTED])}{more}",
+            CnnVisWarning,
+            stacklevel=4,
+        )
+    return tuple(replace(layer, problem=_problem(layer, odd.get(layer.index, ()))) for layer in layers)
+
+
+def _problem(layer: NetLayer, odd: Collection[str]) -> str | None:
+    if layer.type not in rules():
+        return f"its type {layer.type!r} is not known here{did_you_mean(layer.type, rules())}"
+    return f"has {', '.join(odd)}" if odd else None

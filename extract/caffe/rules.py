@@ -17,7 +17,7 @@ def rule(*types: str) -> Callable[[Rule], Rule]:
 
     A rule gets a `Call` and returns the values of the layer's tops, in their order; a value may be a bottom,
     unchanged. It refuses what Caffe refuses by ``raise call.error(...)``, and what it cannot express by
-    ``raise UnsupportedError(...)``.
+    ``raise UnsupportedError(...)``. Where images of a batch meet, it says so by ``call.mixes_images(...)``.
     """
 
     def register(function: Rule) -> Rule:

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from converters.errors import CnnVisWarning
-
 from ..errors import ModelError
-from .net import NetInput, NetLayer
+from .net import NetLayer
 
 # Extents that a file tells; None for an extent, or for all, that it does not.
 PartialShape = tuple[int | None, ...] | None
 # Layers without bottoms that compute what they make.
 _GENERATORS = {"DummyData", "Parameter"}
-# The second top of these is a label.
-_LABELLED = {"Data", "ImageData", "MemoryData", "WindowData", "AnnotatedData"}
-_AXES = ("batch", "channels", "height", "width")
-# Caffe counts the values of a blob in an int.
-_MOST_VALUES = 2**31 - 1
+# All tops of these but the first are labels, or sizes of pictures.
+_LABELLED = {"Data", "ImageData", "MemoryData", "WindowData", "AnnotatedData", "ImageSegData"}
 
 
 @dataclass(frozen=True)
@@ -152,82 +145,7 @@ _SHAPES: dict[str, Callable[[Any], PartialShape]] = {
     "Data": _data_shape,
     "AnnotatedData": _data_shape,
     "ImageData": _image_data_shape,
+    "ImageSegData": _image_data_shape,
     "WindowData": _window_data_shape,
     "MemoryData": _memory_data_shape,
 }
-
-
-def inputs_of(
-    sources: Iterable[Source],
-    dropped: set[str],
-    sizes: Mapping[str, Sequence[int]] | Sequence[int] | None,
-    path: Path,
-) -> tuple[NetInput, ...]:
-    """Return the inputs that sources make, with full shapes.
-
-    Parameters
-    ----------
-    sources : iterable of Source
-        What feeds the network.
-    dropped : set of str
-        Blobs that are no inputs, such as labels.
-    sizes : mapping of str to sequence of int, or sequence of int, optional
-        Sizes by blob, or of the first input; each replaces the last axes of a shape, or all.
-    path : Path
-        Where the network is from, for messages.
-
-    Returns
-    -------
-    tuple of NetInput
-        The inputs, in the order of the sources.
-
-    Raises
-    ------
-    ModelError
-        If an extent is not known or not possible, or a size is for none of the inputs.
-    """
-    found = [
-        (blob, shape, source)
-        for source in sources
-        for blob, shape in zip(source.blobs, source.shapes, strict=True)
-        if blob not in dropped
-    ]
-    given = sizes if isinstance(sizes, Mapping) else {found[0][0]: sizes} if sizes and found else {}
-    blobs = [blob for blob, _, _ in found]
-    for blob in given:
-        if blob not in blobs:
-            raise ModelError(f"{path}: has no input {blob!r}; it has {', '.join(map(repr, blobs)) or 'none'}")
-    return tuple(
-        NetInput(blob, _full(blob, _resized(shape, given.get(blob, ())), source, path))
-        for blob, shape, source in found
-    )
-
-
-def _resized(shape: PartialShape, size: Sequence[int]) -> PartialShape:
-    if not size:
-        return shape
-    kept = (shape or ())[: max(len(shape or ()) - len(size), 0)]
-    return (*kept, *size)
-
-
-def _full(blob: str, shape: PartialShape, source: Source, path: Path) -> tuple[int, ...]:
-    """Return a shape of which all is known, or raise a ModelError."""
-    if shape is not None and len(shape) == 4 and shape[1] is None and None not in (shape[2], shape[3]):
-        warnings.warn(
-            f"{path}: {source.where} does not tell how many channels {blob!r} has; taken as 3",
-            CnnVisWarning,
-            stacklevel=2,
-        )
-        shape = (shape[0], 3, *shape[2:])
-    known = tuple(extent for extent in shape or () if extent is not None)
-    if shape is None or len(known) < len(shape):
-        unknown = [axis for axis, extent in zip(_AXES, shape or (), strict=False) if extent is None]
-        raise ModelError(
-            f"{path}: {source.where} does not tell the {' and '.join(unknown) or 'shape'} of input {blob!r}; "
-            "take the network's deploy.prototxt, or give the size (--size)"
-        )
-    if any(extent < 1 for extent in known) or math.prod(known) > _MOST_VALUES:
-        raise ModelError(
-            f"{path}: {source.where}: input {blob!r} cannot have the shape {'x'.join(map(str, known))}"
-        )
-    return known

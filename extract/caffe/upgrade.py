@@ -7,6 +7,7 @@ with three ``param``, whose learning rates Caffe sets.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,15 @@ _TYPES = {
     "NONE": "",
     "ABSVAL": "AbsVal",
     "ARGMAX": "ArgMax",
+    "BN": "BN",
     "BNLL": "BNLL",
     "HDF5_DATA": "HDF5Data",
     "HDF5_OUTPUT": "HDF5Output",
     "LRN": "LRN",
     "MVN": "MVN",
+    "PRELU": "PReLU",
     "RELU": "ReLU",
+    "ROI_POOLING": "ROIPooling",
     "SOFTMAX_LOSS": "SoftmaxWithLoss",
     "TANH": "TanH",
 }
@@ -37,7 +41,7 @@ _TRANSFORM_FIELDS = ("scale", "mean_file", "crop_size", "mirror")
 _RENAMED = {"type", "param", "blob_share_mode", "blobs_lr", "weight_decay", "layer"}
 
 
-def upgraded_layers(net: Any, path: Path) -> list[tuple[int, Any]]:
+def upgraded_layers(net: Any, path: Path, types: Mapping[int, str] | None = None) -> list[tuple[int, Any]]:
     """Return the layers of a network in today's form.
 
     Parameters
@@ -46,6 +50,8 @@ def upgraded_layers(net: Any, path: Path) -> list[tuple[int, Any]]:
         A ``NetParameter`` of any generation; it stays as it is.
     path : Path
         Where it is from, for messages.
+    types : mapping of int to str, optional
+        Types of V1 that the schema does not have, by the layer's place in the file.
 
     Returns
     -------
@@ -64,14 +70,18 @@ def upgraded_layers(net: Any, path: Path) -> list[tuple[int, Any]]:
             f"{_name(net.layers[0])!r}), which Caffe refuses: write all layers as 'layer'"
         )
     if not net.layers:
-        return [(index, _copy(layer)) for index, layer in enumerate(net.layer)]
+        return [(index, _with_dilation(_copy(layer))) for index, layer in enumerate(net.layer)]
     if any(layer.HasField("layer") for layer in net.layers):
         found, ignored = v1_layers(net, path)
         for line in ignored:
             warnings.warn(f"{path}: {line}", CnnVisWarning, stacklevel=2)
     else:
         found = [(index, _copy(layer)) for index, layer in enumerate(net.layers)]
-    return [(index, _from_v1(layer)) for index, layer in found]
+    kinds = types or {}
+    return [
+        (index, _with_dilation(_from_v1(layer, kinds.get(index) or layer.LayerType.Name(layer.type))))
+        for index, layer in found
+    ]
 
 
 def _name(layer: Any) -> str:
@@ -85,9 +95,18 @@ def _copy(layer: Any) -> Any:
     return copied
 
 
-def _from_v1(old: Any) -> Any:
+def _with_dilation(layer: Any) -> Any:
+    """Return a layer, changed, whose holes, as DeepLab v1 calls them, are dilation."""
+    given = layer.convolution_param
+    if given.hole:
+        given.dilation.append(given.hole)
+    elif given.hole_h or given.hole_w:
+        given.dilation.extend([given.hole_h or 1, given.hole_w or 1])
+    return layer
+
+
+def _from_v1(old: Any, kind: str) -> Any:
     """Return a layer of the second form in today's; the old one may change."""
-    kind = old.LayerType.Name(old.type)
     _move_transform(old, kind)
     new = message("LayerParameter")
     for field, value in old.ListFields():

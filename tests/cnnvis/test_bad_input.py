@@ -114,7 +114,7 @@ CASES = {
     "picture as prototxt": (caffe("ramp.png"), r"ramp\.png: .*PNG"),
     "unknown field": (
         caffe("field.prototxt"),
-        r"field\.prototxt: line \d+: layer 'conv1' has an unknown field 'kernel_sise'",
+        r"field\.prototxt: layer 'conv1' \(Convolution\): has an unknown field 'kernel_sise' \(line \d+; did",
     ),
     "unknown layer type": (
         caffe("type.prototxt"),
@@ -140,7 +140,7 @@ CASES = {
     ),
     "feed for no input": (
         act("net.onnx", "ramp.png", "conv1", "--feed", "q=flat.npy"),
-        r"net\.onnx: no input 'q'",
+        r"net\.onnx: no layer or tensor 'q'",
     ),
     "feed without name": (
         act("net.onnx", "ramp.png", "conv1", "--feed", "q"),

@@ -85,6 +85,39 @@ def test_to_onnx_leaves_out_what_is_unknown_and_says_so(cnnvis, here):
     assert [value.name for value in onnx.load("toy.onnx").graph.output] == ["fc", "conv1"]
 
 
+def test_to_onnx_does_not_leave_anything_to_caffe(cnnvis, here):
+    done = cnnvis("to-onnx", *MODEL, "--engine", "pycaffe", "-o", "toy.onnx")
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "what only Caffe knows of this network cannot become ONNX" in done.err
+    assert not (here / "toy.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("toy.json", "toy.json: an ONNX file is written in its binary form, under a name that ends in .onnx"),
+        (".", "an ONNX file is written in its binary form"),
+        ("deploy.prototxt", "an ONNX file is written in its binary form"),
+    ],
+)
+def test_to_onnx_writes_onnx_files_alone(cnnvis, here, out, message):
+    before = (here / "deploy.prototxt").read_bytes()
+    done = cnnvis("to-onnx", *MODEL, "-o", out)
+    assert done.code == 2
+    assert message in done.err
+    assert (here / "deploy.prototxt").read_bytes() == before
+
+
+def test_to_onnx_does_not_replace_what_it_reads(cnnvis, here):
+    assert cnnvis("to-onnx", *MODEL, "-o", "toy.onnx").code == 0
+    before = (here / "toy.onnx").read_bytes()
+    done = cnnvis("to-onnx", "toy.onnx", "-o", "./toy.onnx")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "toy.onnx: is a file of the network that is read; write to another one" in done.err
+    assert (here / "toy.onnx").read_bytes() == before
+
+
 def test_a_description_names_the_weights(cnnvis, here):
     (here / "toy.toml").write_text('model = "deploy.prototxt"\nweights = "net.caffemodel"\n')
     done = cnnvis("activations", "toy.toml", "--image", "nine.npy", "--layer", "fc", "-o", "out")

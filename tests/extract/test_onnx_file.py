@@ -313,3 +313,47 @@ def test_weights_are_not_copied_over_and_over(tmp_path):
         path.unlink()
     # once, and what a session takes by itself; parsed, and rearranged by onnxruntime, they would take 4
     assert int(done.stdout) < 2 * sum(weight.nbytes for weight in weights.values())
+
+
+@pytest.mark.parametrize("target", ["../store/blob", "store/other.onnx", "other.onnx"])
+def test_a_link_to_a_model_is_that_model(tmp_path, target):
+    place = tmp_path / "use"
+    place.mkdir()
+    weights = {"w": np.arange(4000, dtype=np.float32).reshape(4, 1000)}
+    proto = model_of([helper.make_node("MatMul", ["x", "w"], ["y"], "n")], {"x": ["N", 4]}, ["y"], weights)
+    real = place / target
+    real.parent.mkdir(exist_ok=True)
+    onnx.save(proto, real, format="protobuf")
+    (place / "net.onnx").symlink_to(target)
+    model = load_model(place / "net.onnx")
+    np.testing.assert_array_equal(activations(model, np.eye(4)[[2]], ["n"])["n"], weights["w"][[2]])
+    np.testing.assert_array_equal(model.value("w"), weights["w"])
+    assert model.source.files == (place / "net.onnx",)
+
+
+@pytest.mark.parametrize("suffix", ["json", "onnxtxt", "onnxtext", "pbtxt", "textproto", "txtpb"])
+def test_text_forms_of_onnx(tmp_path, suffix):
+    path = tmp_path / f"net.{suffix}"
+    onnx.save(toy(), path)
+    np.testing.assert_array_equal(activations(load_model(path), NINE, ["conv1"])["conv1"], CONV1)
+
+
+def test_a_file_that_shrinks_after_loading_is_an_error(tmp_path):
+    weights = {"w": np.ones((3, 999), np.float32)}
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"], "n")]
+    path = save(model_of(nodes, {"x": ["N", 3]}, ["y"], weights), tmp_path)
+    model = load_model(path)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ModelError, match=r"net\.onnx: .*no longer holds weight 'w'"):
+        model.value("w")
+    path.unlink()
+    with pytest.raises(ModelError, match=r"net\.onnx: .*no longer holds weight 'w'"):
+        model.value("w")
+
+
+def test_a_name_that_is_no_utf8(tmp_path):
+    path = tmp_path / os.fsdecode(b"\xff.onnx")
+    weights = {"w": np.ones((3, 999), np.float32)}
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"], "n")]
+    onnx.save(model_of(nodes, {"x": ["N", 3]}, ["y"], weights), path)
+    assert activations(load_model(path), np.ones((1, 3)), ["n"])["n"].sum() == 3 * 999

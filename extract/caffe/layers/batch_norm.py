@@ -109,6 +109,7 @@ def _normalized(
 
 def _normalized_by_batch(call: Call, x: Blob, eps: float) -> tuple[str, tuple[str, str]]:
     """Return a blob's values normalized by their own mean and variance in each channel, and these two."""
+    call.mixes_images(x)
     axes = [axis for axis in range(x.rank) if axis != 1]
     average = mean(call, x.tensor, axes)
     centred = call.node("Sub", [x.tensor, average])

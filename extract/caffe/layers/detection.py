@@ -37,6 +37,7 @@ def roi_pooling(call: Call) -> list[Blob]:
     check_maps(call, x)
     if math.prod(regions.shape[1:]) != 5:
         raise call.error(f"its regions must have 5 numbers each, but are {show(regions.shape)}")
+    call.mixes_images(x)
     rows = regions.tensor if regions.rank == 2 else call.node("Flatten", [regions.tensor], axis=1)
     y = call.node("MaxRoiPool", [x.tensor, rows], pooled_shape=size, spatial_scale=given.spatial_scale)
     return [Blob(y, blob_shape(call, (regions.shape[0], x.shape[1], *size)))]

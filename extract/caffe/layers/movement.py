@@ -78,6 +78,7 @@ def batch_reindex(call: Call) -> list[Blob]:
     x, chosen = bottoms(call, 2)
     if chosen.rank != 1 or not x.rank:
         raise call.error(f"cannot choose items of {x.shape} by {chosen.shape}: needs one axis of numbers")
+    call.mixes_images(x)
     index = call.node("Cast", [chosen.tensor], to=_int64())
     return [Blob(call.node("Gather", [x.tensor, index], axis=0), chosen.shape + x.shape[1:])]
 
@@ -92,6 +93,7 @@ def filter_(call: Call) -> list[Blob]:
     *given, selector = bottoms(call, 2, math.inf)
     if any(x.shape[:1] != selector.shape[:1] for x in given) or set(selector.shape[1:]) - {1}:
         raise call.error("needs one value for each item of its bottoms' batch in the last one")
+    call.mixes_images(selector)
     values = call.node("Reshape", [selector.tensor, call.constant([-1], np.int64)])
     places = call.node("NonZero", [values])
     index = call.node("Reshape", [places, call.constant([-1], np.int64)])

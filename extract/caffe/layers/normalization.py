@@ -18,6 +18,8 @@ def softmax(call: Call) -> list[Blob]:
     """Return exp(x), divided by its sum along an axis."""
     (x,) = bottoms(call, 1)
     axis = canonical_axis(call, call.layer.softmax_param.axis, x)
+    if axis == 0:
+        call.mixes_images(x)
     return [Blob(call.node("Softmax", [x.tensor], axis=axis), x.shape)]
 
 

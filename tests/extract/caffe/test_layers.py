@@ -2,47 +2,20 @@
 
 from __future__ import annotations
 
-import fnmatch
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
 
 from extract import Model
 from tests.caffe.cases import all_cases
-from tests.caffe.harness import Answer, compare, difference, differences, feeds, load, of_fork, put_case, run
+from tests.caffe.harness import Answer, compare, difference, differences, load, of_fork, put_case
 from tests.caffe.make_goldens import golden_names, read_golden
 
 CASES = all_cases()
 NAN, MOST = np.nan, np.finfo(np.float32).max
 COMPARED = [name for name in golden_names() if name in CASES]
-
-# Patterns of cases whose graph is for one batch size, each for a reason.
-FIXED_BATCH = (
-    # parameters, numbers in the file, or other constants are as long as the batch
-    *("affine-scale-axis-0*", "affine-scale-bottom-bias", "affine-scale-bottom-in-place"),
-    *("convolution-axis-0", "inner_product-axis-0", "inner_product-vector", "reduction-argmax-axis-0"),
-    *("movement-slice-axis-0*", "shape-reshape-all-given", "shape-reshape-axes-in-front"),
-    *("sources-dummy-and-data", "sources-parameter"),
-    # no input has a batch
-    *("shape-reshape-scalar", "sources-dummy*", "sources-parameter-alone", "sources-parameter-large"),
-    "sources-parameter-scalar",
-    # steps of time come first
-    *("networks-captioning", "recurrent-*"),
-)
-
-# Patterns of cases in which an image's values depend on the other images, in Caffe too.
-MIXED = (
-    # the batch is moved, summed, or normalized over
-    *("movement-concat-axis-0", "movement-filter", "movement-filter-and-layers-behind"),
-    *("movement-filter-several", "movement-tile-axis-0", "shape-reshape-axis-in-front"),
-    *("affine-scale-bottom-one", "reduction-mean-all", "reduction-mean-vector", "reduction-sum"),
-    *("reduction-sumsq-all", "normalization-batch-norm-batch*", "normalization-batch-norm-in-training"),
-    "normalization-softmax-axis-0",
-)
 
 
 @pytest.fixture
@@ -103,33 +76,3 @@ def test_the_graph_is_valid_onnx(name: str, model: Model) -> None:
     for tensor in proto.graph.initializer:
         tensor.CopyFrom(onnx.numpy_helper.from_array(model.value(f"tensor:{tensor.name}"), tensor.name))
     onnx.checker.check_model(proto, full_check=True)
-
-
-@pytest.mark.parametrize("name", COMPARED)
-def test_images_do_not_depend_on_those_beside_them(name: str, golden: Answer, model: Model) -> None:
-    given = feeds(model, golden)
-    free = {len(given[value.name]) for value in model.inputs if value.shape[:1] == (None,)}
-    assert bool(free) == (not _is_one_of(name, FIXED_BATCH))
-    alone = run(model, given)
-    changed: list[str] = []
-    for size in free:
-        more = {key: _one_more(x, size) if x.shape[:1] == (size,) else x for key, x in given.items()}
-        found = run(model, more)
-        expected = {
-            blob: value if value.shape == found[blob].shape else _one_more(value, size)
-            for blob, value in alone.items()
-        }
-        changed += differences(found, expected)
-    assert bool(changed) == _is_one_of(name, MIXED), changed
-
-
-def _is_one_of(name: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _one_more(values: NDArray[Any], size: int) -> NDArray[Any]:
-    """Return the values of `size` images, and behind them the first again."""
-    if len(values) % size:
-        return values
-    rows = len(values) // size
-    return np.concatenate([values, values[:rows]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import numpy as np
@@ -201,3 +202,34 @@ def test_another_input_size_for_a_network_of_convolutions(tmp_path):
 def test_a_size_that_the_weights_do_not_fit_is_refused(tmp_path):
     with pytest.raises(ModelError, match=r"layer 'fc' .*its weight is 2x48, but .* holds 2x8"):
         load_model(write_net(tmp_path), write_weights(tmp_path), size=(5, 7))
+
+
+@pytest.mark.parametrize("name", ["shared", ""])
+def test_weights_of_a_layer_whose_name_is_not_its_own(tmp_path, name):
+    text = re.sub('name: "(conv1|relu1)" ', f'name: "{name}" ', TOY)
+    weights = {name: TOY_WEIGHTS["conv1"], "fc": TOY_WEIGHTS["fc"]}
+    model = load_model(write_net(tmp_path, text), write_weights(tmp_path, weights))
+    np.testing.assert_array_equal(activations(model, NINE, ["fc"])["fc"], FC)
+
+
+def test_files_whose_names_are_no_utf8(tmp_path):
+    text = TOY.replace("num_output: 2 }", "num_output: 600 }").replace('name: "toy"', "")
+    weights = {**TOY_WEIGHTS, "fc": [np.ones((600, 8)), np.zeros(600)]}
+    net = write_net(tmp_path, text, os.fsdecode(b"\xff.prototxt"))
+    model = load_model(net, write_weights(tmp_path, weights, os.fsdecode(b"\xff.caffemodel")))
+    assert (activations(model, NINE, ["fc"])["fc"] == np.maximum(CONV1, 0).sum()).all()
+
+
+def test_a_wrong_blob_gets_the_nearest_blob(toy):
+    with pytest.raises(UnknownNameError, match=r"nearest: blob:conv1$"):
+        toy.tensor("blob:conv2")
+
+
+def test_a_network_of_constants_runs_without_an_input(tmp_path):
+    net = write_net(
+        tmp_path,
+        'layer { name: "d" type: "DummyData" top: "d" dummy_data_param '
+        "{ shape { dim: 2 dim: 3 } data_filler { value: 7 } } }"
+        'layer { name: "r" type: "ReLU" bottom: "d" top: "r" }',
+    )
+    np.testing.assert_array_equal(activations(load_model(net), {}, ["r"])["r"], np.full((2, 3), 7))

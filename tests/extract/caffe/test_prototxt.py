@@ -6,15 +6,17 @@ What Caffe makes of a text is told beside it where that matters: by Debian 11's 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from converters.errors import CnnVisWarning
 from extract.caffe.net import NetInput
 from extract.caffe.prototxt import net_of, read_net
 from extract.caffe.schema import message
 from extract.errors import ModelError
-from tests.extract.caffe.texts import INPUT, RELU, Reader, names, reader, refusal, shapes
+from tests.extract.caffe.texts import GOLDENS, INPUT, RELU, Reader, names, reader, refusal, shapes
 
 
 @pytest.fixture
@@ -63,6 +65,10 @@ class TestForms:
             ("relu", "ReLU", ("data",), ("out",))
         ]
 
+    def test_byte_order_mark_is_left_out(self, read: Reader) -> None:
+        """Caffe refuses it: Error parsing text-format caffe.NetParameter: 1:1: Invalid control characters."""
+        assert names(read(b"\xef\xbb\xbf" + (INPUT + RELU).replace("\n", "\r\n").encode())) == ["relu"]
+
     def test_several_inputs(self, read: Reader) -> None:
         text = 'input: "a" input: "b" input_dim: [1, 2, 3, 4, 5, 6, 7, 8] '
         text += 'layer { type: "ReLU" bottom: "b" top: "c" }'
@@ -106,12 +112,25 @@ class TestRefused:
         [
             (b"", "is empty"),
             (b" \n", "is empty"),
-            (b"\x89PNG\r\n\x1a\n", "is no prototxt but a PNG image"),
-            (b"PK\x03\x04", "is no prototxt but a zip archive"),
-            (b"\x89HDF\r\n\x1a\n", "is no prototxt but an HDF5 file"),
-            (b"\xef\xbb\xbf" + INPUT.encode(), "byte order mark, which Caffe refuses"),
+            (b"\x89PNG\r\n\x1a\n", "is no prototxt: it looks like a PNG picture"),
+            (b"PK\x03\x04", "is no prototxt: it looks like a zip archive"),
+            (b"\x1f\x8b\x08\x00", "is no prototxt: it looks like a gzip archive"),
+            (b"\x89HDF\r\n\x1a\n", "it looks like an HDF5 file; weights go with their .prototxt: --weights"),
+            ((GOLDENS / "tiny.caffemodel").read_bytes(), "it looks like a caffemodel; weights go with"),
+            ((GOLDENS / "tiny.solverstate").read_bytes(), "it looks like the state of a solver"),
+            ((GOLDENS / "mean.binaryproto").read_bytes(), "it looks like a single blob"),
+            (b"\x00\x01", "is no prototxt: it is binary; perhaps the file of weights"),
+            (b"<!DOCTYPE html>\n<html>", "is no prototxt: it looks like a web page or other markup"),
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d", "it looks like a Git LFS pointer"),
+            (b"# yolo\n[net]\nbatch=1\n", "it looks like a configuration in sections, such as Darknet's"),
+            (b'{\n "layers": [{"name": "conv1"}]}', "is no prototxt: it looks like JSON"),
+            (b"cat\ndog\n", "is no prototxt: nothing in it belongs to a network"),
             (INPUT.encode("utf-16"), "text in UTF-16"),
-            (b"\n\x09CaffeNet1\xa2\x06\x10\n\x05conv1", "is no prototxt: it is binary"),
+            (
+                'layers { name: "c" type: "CONVOLUTION" bottom: "data" top: "c" }',
+                "; a type in quotes makes it a 'layer', not 'layers'",
+            ),
+            ('layer { name: "c" type: Convolution }', "'Convolution'; write it in quotes"),
             (INPUT + 'layer { name: "a', "line 2 (layer 'a'): String missing ending quote"),
             (INPUT + "}", "line 2 (layer 'in'): Expected identifier or number, got }."),
             (
@@ -127,8 +146,8 @@ class TestRefused:
                 'line 2: Message type "NetParameter" should not have multiple "name" fields.',
             ),
             (
-                'layer { name: "p" pooling_param { pool: L2 } }',
-                "(layer 'p'): Enum type \"PoolingParameter.PoolMethod\"",
+                INPUT + 'layer { name: "r" type: "ReLU" bottom: "data" top: "r" include { phase: VAL } }',
+                "(layer 'r'): Enum type \"Phase\"",
             ),
             ('layer { name: "p" pooling_param { pad: -1 } }', "line 1 (layer 'p'): Value out of range: -1"),
             ("a {" * 5000, "messages are nested too deep"),
@@ -146,9 +165,9 @@ class TestRefused:
         assert reason in refusal(read, text)
 
     def test_no_file(self, tmp_path: Path) -> None:
-        with pytest.raises(ModelError, match=r"none.prototxt: No such file"):
+        with pytest.raises(ModelError, match=r"none.prototxt: no such file"):
             read_net(tmp_path / "none.prototxt")
-        with pytest.raises(ModelError, match=r"Is a directory"):
+        with pytest.raises(ModelError, match=r"is a folder, not a network's description"):
             read_net(tmp_path)
 
     def test_huge_file_is_not_parsed(self, tmp_path: Path) -> None:
@@ -233,46 +252,130 @@ class TestRefused:
         assert reason in refusal(read, text + RELU)
 
 
+def problems(read: Reader, text: str, listed: str, **options: object) -> dict[str, str | None]:
+    """Return what the layers of a text have that is not known; the one warning must list it."""
+    with pytest.warns(CnnVisWarning, match=listed) as caught:
+        net = read(text, **options)
+    assert len(caught) == 1
+    return {layer.name: layer.problem for layer in net.layers}
+
+
 class TestUnknownFields:
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
             (
                 'layer {\n name: "r" type: "ReLU" bottom: "data" top: "r"\n relu_param { slope: 1 }\n}',
-                "line 4: layer 'r' has an unknown field 'slope' (of ReLUParameter); a Caffe that knows it "
-                "can run the network: --engine pycaffe",
+                "has an unknown field 'slope' (line 4)",
             ),
             (
                 'layer { param { name: "w" } odd { a { b: 1 } c: [1, 2] d < e: "}" > } '
                 'name: "r" type: "ReLU" bottom: "data" top: "r" }',
-                "line 2: layer 'r' has an unknown field 'odd' (of LayerParameter)",
+                "has an unknown field 'odd' (line 2)",
             ),
-            (RELU + "odd: 1", "line 3: the network has an unknown field 'odd' (of NetParameter)"),
             (
-                RELU + 'layer { name: "in2" type: "Input" top: "b" input_param { shapes { } } }',
-                "layer 'in2' has an unknown",
+                'layer { name: "r" type: "Convolution" bottom: "data" top: "r" '
+                "convolution_param { num_outptu: 8 kernel_size: 3\n kernal_w: 2 } }",
+                "has an unknown field 'num_outptu' (line 2; did you mean 'num_output'?), "
+                "an unknown field 'kernal_w' (line 3; did you mean 'kernel_w'?)",
+            ),
+            (
+                'layer { name: "r" type: "Eltwise" bottom: "data" bottom: "data" top: "r" '
+                "eltwise_param { operation: DIV } }",
+                "has an unknown value 'DIV' of 'operation' (line 2)",
+            ),
+            (
+                'layer { name: "r" type: "Pooling" bottom: "data" top: "r" '
+                "pooling_param { pool: MAXX kernel_size: 2 } }",
+                "has an unknown value 'MAXX' of 'pool' (line 2; did you mean 'MAX'?)",
             ),
         ],
     )
-    def test_unknown_field_is_named(self, read: Reader, text: str, reason: str) -> None:
-        loose = read(INPUT + text, strict=False, sizes={"b": (1,)} if "in2" in text else None)
-        assert names(loose)
-        assert reason in refusal(read, INPUT + text, sizes={"b": (1,)} if "in2" in text else None)
+    def test_of_a_layer_is_a_problem_of_that_layer(self, read: Reader, text: str, reason: str) -> None:
+        (loose,) = read(INPUT + text, strict=False).layers
+        assert loose.problem is None
+        after = 'layer { name: "after" type: "ReLU" bottom: "data" top: "after" }'
+        found = problems(read, INPUT + text + after, rf"layer 'r' {re.escape(reason)}")
+        assert found == {"r": reason, "after": None}
 
-    def test_of_v1_and_v0(self, read: Reader) -> None:
-        start = 'input: "data" input_dim: [1, 1, 1, 1] layers { bottom: "data" top: "r" '
-        assert "layer 'r' has an unknown field 'odd' (of V1L" in refusal(
-            read, start + 'odd: 1 name: "r" type: RELU }'
+    def test_warning_lists_some_layers_and_counts_the_others(self, read: Reader) -> None:
+        text = "".join(
+            f'layer {{ name: "r{i}" type: "ReLU" bottom: "data" top: "r{i}" odd: 1 }}' for i in range(11)
         )
-        assert "layer 'r' has an unknown field 'odd' (of V0L" in refusal(
-            read, start + 'layer { odd: 1 name: "r" type: "relu" } }'
+        found = problems(read, INPUT + text, r"not known: layer 'r0' .*layer 'r7' [^;]*; and 3 more$")
+        assert all(found.values())
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            (
+                RELU + "inputs: 1",
+                "the network has an unknown field 'inputs' (line 3; did you mean 'input'?); a Caffe that "
+                "knows it can run the network: --engine pycaffe",
+            ),
+            (
+                RELU + 'layer { name: "in2" type: "Input" top: "b" input_param { shapes { } } }',
+                "layer 'in2' has an unknown field 'shapes' (line 3; did you mean 'shape'?)",
+            ),
+            (
+                'layer { name: "r" type: "ReLU" botom: "data" top: "r" }',
+                "layer 'r' has an unknown field 'botom' (line 2; did you mean 'bottom'?)",
+            ),
+        ],
+    )
+    def test_of_the_network_or_its_inputs_is_an_error(self, read: Reader, text: str, reason: str) -> None:
+        assert reason in refusal(read, INPUT + text)
+
+    def test_of_the_network_or_its_inputs_may_be_ignored(self, read: Reader) -> None:
+        text = 'layer { name: "in2" type: "Input" top: "b" odd: 1 input_param { shape { dim: 1 } } } odd: 1'
+        assert shapes(read(INPUT + RELU + text, strict=False)) == {"data": (2, 3, 5, 7), "b": (1,)}
+
+    @pytest.mark.parametrize(
+        ("layer", "known"),
+        [('odd: 1 name: "r" type: RELU', "V1"), ('layer { odd: 1 name: "r" type: "relu" }', "V0")],
+    )
+    def test_of_older_forms(self, read: Reader, layer: str, known: str) -> None:
+        text = f'input: "data" input_dim: [1, 1, 1, 1] layers {{ bottom: "data" top: "r" {layer} }}'
+        assert problems(read, text, "layer 'r'") == {"r": "has an unknown field 'odd' (line 1)"}
+
+    @pytest.mark.parametrize(
+        ("kind", "reason"),
+        [
+            ("Convolutoin", "its type 'Convolutoin' is not known here; did you mean 'Convolution'?"),
+            ("Relu", "its type 'Relu' is not known here; did you mean 'ReLU'?"),
+            ("Proposal", "its type 'Proposal' is not known here"),
+        ],
+    )
+    def test_type_that_is_not_known_is_a_problem(self, read: Reader, kind: str, reason: str) -> None:
+        text = f'layer {{ name: "r" type: "{kind}" bottom: "data" top: "r" odd: 1 }}'
+        (layer,) = read(INPUT + text).layers
+        assert layer.problem == reason
+
+    def test_type_of_v1_that_is_not_known_is_that_of_its_layer_only(self, read: Reader) -> None:
+        """DeepLab v1's; its INTERP is known."""
+        net = read(
+            'layers { name: "data" type: IMAGE_SEG_DATA top: "data" top: "label" top: "dim" } '
+            'layers { name: "c" type: CONVOLUTION bottom: "data" top: "c" '
+            "convolution_param { num_output: 8 kernel_size: 3 hole: 2 } }"
+            'layers { name: "i" type: INTERP bottom: "c" top: "i" interp_param { zoom_factor: 8 } } '
+            'layers { name: "w" type: MAT_WRITE bottom: "i" top: "w" mat_write_param { prefix: "a" } }'
+            'layers { name: "s" type: SOFTMAX_LOSS bottom: "i" bottom: "label" top: "s" }',
+            sizes=(33, 35),
         )
+        assert shapes(net) == {"data": (1, 3, 33, 35)}
+        assert [(x.name, x.type, x.problem) for x in net.layers] == [
+            ("c", "Convolution", None),
+            ("i", "Interp", None),
+            ("w", "MatWrite", "its type 'MatWrite' is not known here"),
+        ]
+        assert net.layers[1].message.interp_param.zoom_factor == 8
 
     @pytest.mark.parametrize(
         "text",
         [
             'layer { type: "ReLU" bottom: "data" top: "r" engine: "MKLDNN" relu_param { engine: MKL2017 } }',
             'layer { type: "ReLU" bottom: "data" top: "r" forward_type: FLOAT16 backward_math: FLOAT }',
+            'layer { type: "ReLU" bottom: "data" top: "r" relu_param { engine: NEON } }',
             'default_forward_type: FLOAT16 layer { type: "ReLU" bottom: "data" top: "r" }',
             'layer { type: "Convolution" bottom: "data" top: "r" convolution_param { cudnn_seeker: GET } }',
             'layer { type: "ReLU" bottom: "data" top: "r" param { lr_scale: 3 } blobs_lr: 1 }',
@@ -280,7 +383,17 @@ class TestUnknownFields:
             RELU + 'layer { type: "MultiBoxLoss" bottom: "out" bottom: "out" multibox_loss_param { a: 2 } }',
             RELU + 'layer { type: "ReLU" bottom: "data" top: "r" odd: 1 include { phase: TRAIN } }',
         ],
-        ids=["engine", "precision", "of the net", "cudnn", "training", "unknown type", "loss", "other phase"],
+        ids=[
+            "engine",
+            "precision",
+            "value of engine",
+            "of the net",
+            "cudnn",
+            "training",
+            "unknown type",
+            "loss",
+            "other phase",
+        ],
     )
     def test_harmless_ones_are_ignored(self, read: Reader, text: str) -> None:
         assert len(read(INPUT + text).layers) == 1

@@ -108,10 +108,18 @@ class TestDataLayers:
         text = data_layer("Data", "transform_param { mean_value: [1, 2, 3] }") + FC + LOSS
         assert refusal(read, text) == (
             "layer 'source' (Data) does not tell the height and width of input 'data'; take the network's "
-            "deploy.prototxt, or give the size (--size)"
+            "deploy.prototxt, or give the height and width: --size HxW"
         )
         assert shapes(read(text, sizes={"data": (8, 9)})) == {"data": (1, 3, 8, 9)}
         assert shapes(read(text, sizes=(5, 3, 8, 9))) == {"data": (5, 3, 8, 9)}
+
+    def test_size_of_a_later_input_is_for_the_file_to_tell(self, read: Reader) -> None:
+        text = 'layer { name: "more" type: "Input" top: "b" } '
+        text += 'layer { type: "ReLU" bottom: "b" top: "r" }'
+        assert refusal(read, INPUT + text) == (
+            "layer 'more' (Input) does not tell the shape of input 'b'; give it in the file, by input_shape "
+            "or an Input layer"
+        )
 
     @pytest.mark.parametrize("kind", ["HDF5Data", "Python", "DataOfAFork"])
     def test_unknown_shape_is_an_error(self, read: Reader, kind: str) -> None:
@@ -134,7 +142,7 @@ class TestDataLayers:
     def test_unknown_field_of_the_transform_is_said_to_be_ignored(self, read: Reader) -> None:
         text = data_layer("Data", "\ntransform_param { crop_size: 9 force_color: true contrast: 2 } odd: 1")
         with pytest.warns(
-            CnnVisWarning, match="line 2: transform_param: unknown field 'contrast' is ignored"
+            CnnVisWarning, match=r"transform_param: an unknown field 'contrast' \(line 2\) is ignored"
         ) as caught:
             read(text + FC)
         assert len(caught) == 1

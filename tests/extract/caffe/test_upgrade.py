@@ -59,6 +59,21 @@ def test_place_in_the_file_counts_padding_layers() -> None:
     assert [index for index, layer in found if layer.name == "conv2"] == [8]
 
 
+@pytest.mark.parametrize(
+    ("given", "dilation"), [("hole: 2", [2]), ("hole_h: 3 hole_w: 2", [3, 2]), ("hole_w: 4", [1, 4])]
+)
+@pytest.mark.parametrize("form", ['layer { type: "Convolution"', "layers { type: CONVOLUTION"])
+def test_holes_are_dilation(form: str, given: str, dilation: list[int]) -> None:
+    ((_, layer),) = upgraded_layers(parsed(f"{form} convolution_param {{ {given} }} }}"), HERE)
+    assert list(layer.convolution_param.dilation) == dilation
+
+
+def test_types_of_v1_that_the_schema_lacks() -> None:
+    net = parsed("layers { type: RELU } layers { type: NONE } layers { type: NONE }")
+    found = upgraded_layers(net, HERE, {1: "ROI_POOLING", 2: "IMAGE_SEG_DATA"})
+    assert [layer.type for _, layer in found] == ["ReLU", "ROIPooling", "ImageSegData"]
+
+
 def test_given_message_stays_as_it_is() -> None:
     net = parsed((FOLDER / "v1_data.prototxt").read_text())
     before = net.SerializeToString()

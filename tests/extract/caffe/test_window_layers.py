@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from extract import ModelError
-from extract.caffe.importer import UNSUPPORTED, ImportedNet, import_net
+from extract.caffe.importer import ImportedNet, import_net
 from extract.caffe.prototxt import read_net
+from extract.caffe.support import UNSUPPORTED
 from tests.caffe.cases import Case, all_cases, layer
 
 CASES = all_cases()

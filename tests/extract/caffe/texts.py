@@ -11,6 +11,7 @@ from extract.caffe.net import Net
 from extract.caffe.prototxt import read_net
 from extract.errors import ModelError
 
+GOLDENS = Path(__file__).parent / "goldens"
 INPUT = 'layer { name: "in" type: "Input" top: "data" input_param { shape { dim: [2, 3, 5, 7] } } }\n'
 RELU = 'layer { name: "relu" type: "ReLU" bottom: "data" top: "out" }\n'
 FC = 'layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" }\n'

@@ -172,7 +172,7 @@ def parsed(path, binary):
     if binary:
         message.ParseFromString(content)
     else:
-        importlib.import_module("google.protobuf.text_format").Merge(content.decode("utf-8"), message)
+        importlib.import_module("google.protobuf.text_format").Merge(content.decode("utf-8-sig"), message)
     return message
 
 

@@ -73,3 +73,10 @@ def test_side_cars_say_which_engine_it_was(tmp_path):
     files = write_net(tmp_path), write_weights(tmp_path)
     assert model_facts(load_model(*files, engine="pycaffe"))["engine"] == "pycaffe"
     assert "engine" not in model_facts(load_model(*files))
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path):
+    files = write_net(tmp_path, "\ufeff" + TOY), write_weights(tmp_path)
+    for engine in ("onnxruntime", "pycaffe"):
+        acts = activations(load_model(*files, engine=engine), NINE, ["fc"])
+        np.testing.assert_array_equal(acts["fc"], FC)

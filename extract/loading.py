@@ -11,7 +11,7 @@ from .caffe.content import CAFFEMODEL, kind_of_file
 from .errors import ModelError
 from .metadata import blobs_of
 from .model import Model, Source
-from .onnx_file import is_text_form, locations, read_onnx
+from .onnx_file import is_text_form, read_onnx
 from .settings import nearest
 
 ENGINES = ("onnxruntime", "pycaffe")
@@ -69,10 +69,9 @@ def load_model(
         return load_caffe(path, given, sizes=size, stages=stages, fed=fed, in_caffe=engine == "pycaffe")
     if engine == "pycaffe":
         raise ModelError(f"{path}: the pycaffe engine runs Caffe networks, and this is none")
-    proto, folder = read_onnx(path)
-    own = {path.name, path.resolve().name}
-    others = [folder / name for name in locations(proto) if name not in own]
-    return Model(proto, Source(path, (path, *others), folder, blobs=blobs_of(proto)))
+    file = read_onnx(path)
+    source = Source(path, (path, *file.others), file.folder, blobs=blobs_of(file.proto))
+    return Model(file.proto, source)
 
 
 def is_caffe(path: Path) -> bool:

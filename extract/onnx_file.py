@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .caffe.content import ONNX, kind_of_file
 from .errors import ModelError
@@ -32,7 +32,25 @@ _PACKED_BITS = {
 }
 
 
-def read_onnx(path: Path) -> tuple[onnx.ModelProto, Path]:
+class OnnxFile(NamedTuple):
+    """A model as its file holds it.
+
+    Parameters
+    ----------
+    proto : onnx.ModelProto
+        With float32 where the file has float16 or bfloat16, and local functions replaced by their nodes.
+    folder : Path
+        Where its external weights lie.
+    others : tuple of Path
+        The files that hold them, without the model's own.
+    """
+
+    proto: onnx.ModelProto
+    folder: Path
+    others: tuple[Path, ...]
+
+
+def read_onnx(path: Path) -> OnnxFile:
     """Read an ONNX model, its large weights left in their files, be it its own.
 
     Parameters
@@ -42,10 +60,8 @@ def read_onnx(path: Path) -> tuple[onnx.ModelProto, Path]:
 
     Returns
     -------
-    proto : onnx.ModelProto
-        With float32 where the file has float16 or bfloat16, and local functions replaced by their nodes.
-    folder : Path
-        Where its external weights lie.
+    OnnxFile
+        The model.
 
     Raises
     ------
@@ -81,9 +97,11 @@ def read_onnx(path: Path) -> tuple[onnx.ModelProto, Path]:
     for node, tensor in _attribute_tensors(proto):
         _check_inline(path, node, tensor)
         _check_tensor(path, folder, tensor)
+    own = {path.name, path.resolve().name}
+    others = tuple(folder / name for name in _locations(proto) if name not in own)
     _take_in(proto, folder)
     widen(proto)
-    return proto, folder
+    return OnnxFile(proto, folder, others)
 
 
 def _parsed(path: Path) -> tuple[onnx.ModelProto, Path]:
@@ -96,7 +114,7 @@ def _parsed(path: Path) -> tuple[onnx.ModelProto, Path]:
     file = path.resolve() if path.is_symlink() else path
     if is_utf8(file.name):
         proto = parse(file)
-        if file == path or set(locations(proto)) <= {file.name}:
+        if file == path or set(_locations(proto)) <= {file.name}:
             return proto, file.parent
     return onnx.load_model(path, format="protobuf", load_external_data=False), path.parent
 
@@ -117,7 +135,7 @@ def is_text_form(path: Path) -> bool:
     return path.suffix.lower() in TEXT_FORMS
 
 
-def locations(proto: onnx.ModelProto) -> list[str]:
+def _locations(proto: onnx.ModelProto) -> list[str]:
     """Return the names of the files that hold a model's external weights."""
     stored = (tensor for graph in graphs(proto.graph) for tensor in graph.initializer)
     return sorted({entries(tensor).get("location", "") for tensor in stored if is_external(tensor)})

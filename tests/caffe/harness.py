@@ -74,7 +74,7 @@ class Refusal:
 
 def put_case(folder: Path, name: str, case: Case) -> None:
     """Write a case into a folder as the oracle wants it."""
-    (folder / f"{name}.prototxt").write_text(case.prototxt)
+    (folder / f"{name}.prototxt").write_text(case.prototxt, encoding="utf-8")
     given = {f"input:{blob}": value for blob, value in case.values.items()}
     given |= {f"param:{index}:{layer}": value for (layer, index), value in case.parameters.items()}
     if given:

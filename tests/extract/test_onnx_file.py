@@ -332,6 +332,7 @@ def test_a_link_to_a_model_is_that_model(tmp_path, target):
 
 
 @pytest.mark.parametrize("suffix", ["json", "onnxtxt", "onnxtext", "pbtxt", "textproto", "txtpb"])
+@pytest.mark.filterwarnings("ignore:The onnxtxt format is experimental")
 def test_text_forms_of_onnx(tmp_path, suffix):
     path = tmp_path / f"net.{suffix}"
     onnx.save(toy(), path)

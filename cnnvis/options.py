@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .option_types import Choices, Names, Numbers, NumbersOrFile, OneOf, Preset, Size
+from .option_types import Choices, Feed, Names, Numbers, NumbersOrFile, OneOf, Preset, Size
 
 if TYPE_CHECKING:
     from .models import OpenedModel
@@ -77,6 +77,26 @@ input_size: Decorator = click.option(
     "--size",
     type=Size(),
     help="Input height x width where the model leaves them open; of a Caffe network, instead of the file's.",
+)
+images: Decorator = click.option(
+    "--image",
+    "images",
+    multiple=True,
+    required=True,
+    type=file_path,
+    metavar="I",
+    help="Picture, folder of pictures, preprocessed .npy, or volume for a 3-D network; may be repeated.",
+)
+feeds: Decorator = click.option(
+    "--feed",
+    "feeds",
+    multiple=True,
+    type=Feed(),
+    help="Value of a further input, with its batch axis, as the model declares it, or of a layer inside the "
+    "network; may be repeated.",
+)
+batch: Decorator = click.option(
+    "--batch", type=click.IntRange(1), default=4, show_default=True, help="Images that run together."
 )
 out_folder: Decorator = click.option(
     "-o", "--out", type=file_path, required=True, metavar="DIR", help="Folder for the files; made if missing."

@@ -44,6 +44,12 @@ class View:
         As `extract.placement.placed` takes it.
     facts : mapping
         What all side-cars say: model and software.
+    quantity : str
+        What the values are, in file names and side-cars: ``act`` or ``grad``.
+    title : str
+        The same as a word, the name of the values in viewers.
+    target : str, optional
+        What gradients are those of, for file names.
 
     Raises
     ------
@@ -55,6 +61,9 @@ class View:
     order: str
     z_spacing: str
     facts: Mapping[str, Any]
+    quantity: str = "act"
+    title: str = "activation"
+    target: str | None = None
 
     def __post_init__(self) -> None:
         import order
@@ -93,18 +102,19 @@ class View:
         if bad:
             note(f"layer {tensor.name!r}, image {one.name!r}: {bad} of {own.size} values are NaN or infinite")
         frame = Frame(one.spacing, one.origin, np.reshape(one.direction, (3, 3)))
-        facts = {**self.facts, "image": dict(one.facts), **tensor.facts, "quantity": "act"}
+        facts = {**self.facts, "image": dict(one.facts), **tensor.facts, "quantity": self.quantity}
         for volume in lay_out(own, self.layout):
             volume = placed(volume, tensor.place, tensor.roles, frame, self.z_spacing)
-            volume = volume.replace(name="activation", facts={**facts, **volume.facts})
+            volume = volume.replace(name=self.title, facts={**facts, **volume.facts})
             layout = volume.facts["layout"]
             ordered = self.order != "identity" and layout["kind"] == "stack"
             stem = file_stem(
-                "act",
+                self.quantity,
                 hashed=tensor.hashed,
                 model=tensor.model,
                 img=one.name,
                 layer=tensor.name,
+                target=self.target,
                 channel=str(layout["channel"]) if "channel" in layout else None,
                 order=self.order if ordered else None,
             )

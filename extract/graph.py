@@ -43,6 +43,13 @@ def reads(node: onnx.NodeProto) -> list[str]:
     return names
 
 
+def tensors_of(proto: onnx.ModelProto) -> set[str]:
+    """Return the names of all tensors of a model's graph: inputs, weights and what nodes make."""
+    graph = proto.graph
+    made = {name for node in graph.node for name in node.output if name}
+    return made | initializer_names(graph) | {value.name for value in graph.input}
+
+
 def initializer_names(graph: onnx.GraphProto) -> set[str]:
     """Return the names of a graph's stored weights, sparse ones included."""
     sparse = {tensor.values.name for tensor in graph.sparse_initializer}

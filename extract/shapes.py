@@ -39,7 +39,9 @@ def infer(proto: onnx.ModelProto, inputs: Mapping[str, tuple[int, ...]]) -> dict
     return shapes
 
 
-def annotated(proto: onnx.ModelProto, inputs: Mapping[str, tuple[int, ...]]) -> onnx.ModelProto:
+def annotated(
+    proto: onnx.ModelProto, inputs: Mapping[str, tuple[int, ...]], *, symbols: bool = False
+) -> onnx.ModelProto:
     """Return a model with the types and shapes that shape inference finds, but without its large weights.
 
     Parameters
@@ -48,6 +50,8 @@ def annotated(proto: onnx.ModelProto, inputs: Mapping[str, tuple[int, ...]]) -> 
         The model; it is left as it is.
     inputs : mapping of str to tuple of int
         Shapes that replace those which the graph inputs declare.
+    symbols : bool
+        Give the inputs' open sizes names, so that equal ones can be told where they come out.
 
     Raises
     ------
@@ -63,6 +67,10 @@ def annotated(proto: onnx.ModelProto, inputs: Mapping[str, tuple[int, ...]]) -> 
             del shape.dim[:]
             for size in inputs[value.name]:
                 shape.dim.add().dim_value = size
+    for value in skeleton.graph.input if symbols else ():
+        for axis, dim in enumerate(value.type.tensor_type.shape.dim):
+            if dim.WhichOneof("value") is None:
+                dim.dim_param = f"{value.name}.{axis}"
     if inputs:
         # what the file says of later tensors was said for its own input sizes
         del skeleton.graph.value_info[:]

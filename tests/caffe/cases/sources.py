@@ -13,7 +13,7 @@ _SHAPE = "shape { dim: 2 dim: 3 dim: 4 }"
 _OTHER = "shape { dim: 5 }"
 # Random, but always the same.
 _SAME = 'data_filler { type: "uniform" min: 0.75 max: 0.75 }'
-_CONSTANT = 'data_filler { type: "constant" value: -2.5 }'
+CONSTANT = 'data_filler { type: "constant" value: -2.5 }'
 
 CASES = {
     "parameter": Case(
@@ -34,18 +34,18 @@ CASES = {
         + layer("InnerProduct", 'param { name: "w" } inner_product_param { num_output: 4 bias_term: false }')
     ),
     "dummy": Case(_dummy(_SHAPE), {}),
-    "dummy-constant": Case(_dummy(_SHAPE + _CONSTANT), {}),
+    "dummy-constant": Case(_dummy(_SHAPE + CONSTANT), {}),
     "dummy-random": Case(_dummy(_SHAPE + _SAME), {}),
-    "dummy-several": Case(_dummy(_SHAPE + _CONSTANT, "a b c"), {}),
+    "dummy-several": Case(_dummy(_SHAPE + CONSTANT, "a b c"), {}),
     "dummy-several-shapes": Case(_dummy(_SHAPE + _OTHER + _SAME, "a b"), {}),
-    "dummy-several-fillers": Case(_dummy(_SHAPE + _SAME + _CONSTANT, "a b"), {}),
-    "dummy-several-of-both": Case(_dummy(_SHAPE + _OTHER + _CONSTANT + _SAME, "a b"), {}),
-    "dummy-legacy": Case(_dummy("num: 2 channels: 3 height: 1 width: 5 " + _CONSTANT), {}),
+    "dummy-several-fillers": Case(_dummy(_SHAPE + _SAME + CONSTANT, "a b"), {}),
+    "dummy-several-of-both": Case(_dummy(_SHAPE + _OTHER + CONSTANT + _SAME, "a b"), {}),
+    "dummy-legacy": Case(_dummy("num: 2 channels: 3 height: 1 width: 5 " + CONSTANT), {}),
     "dummy-legacy-several": Case(
         _dummy("num: 2 num: 4 channels: 3 height: 1 height: 2 width: 5 " + _SAME, "a b"), {}
     ),
     "dummy-and-data": Case(
-        _dummy("shape { dim: 2 dim: 1 dim: 7 dim: 9 }" + _CONSTANT, "dummy")
+        _dummy("shape { dim: 2 dim: 1 dim: 7 dim: 9 }" + CONSTANT, "dummy")
         + layer("Concat", bottom="data dummy", name="both")
     ),
 }
@@ -58,7 +58,7 @@ REFUSED = {
     "dummy-bottom": Case(layer("DummyData", f"dummy_data_param {{ {_SHAPE} }}")),
     "dummy-nothing": Case(_dummy(""), {}),
     "dummy-shapes": Case(_dummy(_SHAPE + _OTHER, "a b c"), {}),
-    "dummy-fillers": Case(_dummy(_SHAPE + _SAME + _CONSTANT, "a b c"), {}),
+    "dummy-fillers": Case(_dummy(_SHAPE + _SAME + CONSTANT, "a b c"), {}),
     "dummy-filler": Case(_dummy(_SHAPE + 'data_filler { type: "none" }'), {}),
     "dummy-both": Case(_dummy(_SHAPE + "num: 2 channels: 3 height: 4 width: 5"), {}),
     "dummy-legacy-part": Case(_dummy("num: 2 channels: 3 height: 4"), {}),

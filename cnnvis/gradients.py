@@ -1,0 +1,219 @@
+"""``cnnvis gradients``: the gradients of a neuron, for pictures, as volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from converters import Volume
+    from extract import Model
+    from extract.images import PreparedInput
+
+    from .models import OpenedModel
+    from .views import View
+
+
+@click.command()
+@options.model
+@options.images
+@click.option(
+    "--target",
+    required=True,
+    metavar="NAME:INDEX|top",
+    help="What is differentiated: an element (fc8:281, conv5:3,6,6), the mean of a map (conv5:3) or its "
+    "maximum (conv5:3@max), or top: the predicted class, before softmax.",
+)
+@click.option(
+    "--wrt",
+    "wrt",
+    multiple=True,
+    required=True,
+    metavar="NAME",
+    help="What it is differentiated by: a parameter (conv1.weight), a layer, an input, or a pattern such as "
+    "'conv*.weight'; may be repeated.",
+)
+@options.out_folder
+@options.formats
+@options.dtype
+@options.layout
+@options.z_spacing
+@options.preset
+@options.preprocessing
+@options.feeds
+@options.batch
+@click.option(
+    "--save-graph",
+    type=options.file_path,
+    metavar="GRAD.onnx",
+    help="Also write the graph that computes the gradients, for other tools.",
+)
+@click.option(
+    "--provider",
+    multiple=True,
+    metavar="P",
+    help="Execution provider of onnxruntime, such as CUDAExecutionProvider; may be repeated, by preference.",
+)
+@options.quiet
+def command(
+    opened: Callable[..., OpenedModel],
+    images: tuple[Path, ...],
+    target: str,
+    wrt: tuple[str, ...],
+    out: Path,
+    formats: tuple[str, ...],
+    dtype: str | None,
+    layout: str,
+    z_spacing: str,
+    preset: str | Path | None,
+    preprocessing: dict[str, Any],
+    feeds: tuple[tuple[str, Path], ...],
+    batch: int,
+    save_graph: Path | None,
+    provider: tuple[str, ...],
+    quiet: bool,
+) -> None:
+    """Export the gradients of a neuron, one volume a name and image.
+
+    Gradients with respect to layers and inputs lie where the layer's units lie in the picture; those with
+    respect to filters are stacks of all kernels, labelled "output,input". The preset "signed" suits them.
+
+    \b
+    Examples:
+      cnnvis gradients net.onnx --image cat.jpg --target top --wrt 'conv*.weight' -o volumes --preset signed
+      cnnvis gradients deploy.prototxt --weights net.caffemodel --image cat.jpg --preprocess caffe \\
+        --target fc8:281 --wrt conv1.weight --wrt conv1 --wrt data -o volumes
+    """
+    from extract.arrays import open_array
+    from extract.gradients import Differentiator
+    from extract.images import batches, expand
+    from extract.sources import find_images
+    from extract.targets import targets_of
+    from extract.to_onnx import save_onnx
+
+    from . import feeding
+    from .export import Export, targets
+    from .progress import progress
+    from .provenance import model_facts, software
+    from .views import Places, View, has_3d_maps
+
+    values = {name: open_array(file) for name, file in feeds}
+    described = opened(preprocessing.get("size"), {name: array.shape for name, array in values.items()})
+    fixed, model = feeding.fed(described.model, values)
+    neurons = targets_of(model, target)
+    names = find_wrt(model, wrt, ancestors(model, [neuron.tensor for neuron in neurons]))
+    differentiator = Differentiator(model, neurons, names, providers=provider or ("CPUExecutionProvider",))
+    if save_graph is not None:
+        options.made(save_graph.parent)
+        options.print_paths(save_onnx(differentiator.graph, save_graph))
+    image = feeding.image_input(model, differentiator.inputs, fixed)
+    sources = expand(find_images(images), image.channels_first)
+    settings = feeding.settings_of(described, preprocessing, image, sources)
+    facts = {
+        "model": model_facts(model),
+        "target": target,
+        **feeding.feed_facts(feeds),
+        **software(),
+    }
+    view = View(layout, "identity", z_spacing, facts, "grad", "gradient", target)
+    export = Export(out, targets(formats), dtype, preset)
+    export.check(frames=layout == "stack" and has_3d_maps(model, map(model.tensor, names)))
+    places = Places(model, image, {name: value.shape for name, value in fixed.items()})
+    with progress(len(sources), "images", quiet) as done:
+        for inputs in batches(sources, settings, image.channels_first, batch):
+            found = differentiator.run(feeding.feed_of(image, inputs, fixed))
+            placed = {
+                name: places.of(name, gradient, inputs[0].array.shape, len(inputs))
+                for name, gradient in found.items()
+                if model.tensor(name) not in model.constants
+            }
+            options.made(out)
+            for index, one in enumerate(inputs):
+                options.print_paths(feeding.export_input(export, model, facts, one))
+                for name, gradient in found.items():
+                    volumes = (
+                        view.volumes(placed[name], gradient, index, one)
+                        if name in placed
+                        else parameter_volumes(model, view, name, gradient[index], one)
+                    )
+                    for stem, volume in volumes:
+                        options.print_paths(export.write(volume, stem))
+                done()
+
+
+def find_wrt(model: Model, patterns: tuple[str, ...], known: set[str]) -> list[str]:
+    """Return the names that patterns stand for: of parameters, layers and tensors, each once.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    patterns : tuple of str
+        Names, or patterns of parameters' or layers' names.
+    known : set of str
+        Tensors that the target depends on: others that a pattern finds are left out.
+
+    Raises
+    ------
+    UnknownNameError
+        If a pattern finds nothing.
+    """
+    import fnmatch
+
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        matches = [name for name in model.parameters if fnmatch.fnmatchcase(name, pattern)]
+        matches = matches or model.find([pattern])
+        on_the_way = [name for name in matches if model.tensor(name) in known]
+        found.update(dict.fromkeys(on_the_way or matches))
+    return list(found)
+
+
+def ancestors(model: Model, tensors: list[str]) -> set[str]:
+    """Return the tensors that others are made of, and these themselves."""
+    from extract.graph import cut, tensors_of
+
+    return tensors_of(cut(model.proto, tensors))
+
+
+def parameter_volumes(
+    model: Model, view: View, name: str, values: NDArray[Any], one: PreparedInput
+) -> Iterator[tuple[str, Volume]]:
+    """Yield the file stem and the volume for each part of a parameter's gradient for one image."""
+    from converters.layouts import lay_out_kernels
+    from extract.placement import slice_spacing
+
+    from .names import clashing, file_stem
+
+    layer, role, tensor = model.parameter(name)
+    facts: Mapping[str, Any] = {
+        **view.facts,
+        "image": dict(one.facts),
+        "layer": layer,
+        "parameter": role,
+        "tensor": tensor,
+        "quantity": view.quantity,
+    }
+    for volume in lay_out_kernels(values, view.layout):
+        kind = volume.facts["layout"]
+        x, y, z = volume.spacing
+        if kind["kind"] in ("stack", "channels") and volume.frames is None:
+            z = slice_spacing(volume.size, volume.spacing, view.z_spacing)
+        stem = file_stem(
+            view.quantity,
+            hashed=layer in clashing(model.layers),
+            model=model.path.stem,
+            img=one.name,
+            layer=layer,
+            param=role,
+            target=view.target,
+            filter=str(kind["channel"]) if "channel" in kind else None,
+        )
+        yield stem, volume.replace(name=view.title, spacing=(x, y, z), facts={**facts, **volume.facts})

@@ -1,0 +1,207 @@
+"""Gradients of a target with respect to weights, activations and inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .activations import feeds_of
+from .apart import keeps_images_apart
+from .caffe.support import check_supported
+from .differentiate import SharedGradientError, backward
+from .differentiate.upgrade import upgraded
+from .errors import ModelError
+from .graph import cut, tensors_of
+from .model import Model
+from .objective import with_objective
+from .parts import Input
+from .runner import Runner
+from .targets import Target, Wanted, check_shape, targets_of
+
+if TYPE_CHECKING:
+    import onnx
+
+    from .activations import Feed
+    from .differentiate.step import Rule
+
+Gradients = dict[str, NDArray[np.float32]]
+
+
+def gradients(
+    model: Model,
+    x: Feed,
+    target: Wanted,
+    wrt: Sequence[str],
+    *,
+    reduce: str | None = None,
+) -> Gradients:
+    """Compute the gradients of a target, for all of `wrt` in one pass.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray or dict of ndarray
+        The preprocessed input, as `activations` takes it.
+    target : str, tuple or sequence
+        What is differentiated, as `targets_of` takes it: ``fc8:281``, ``("fc8", 281)``, ``top``, ...
+    wrt : sequence of str
+        What it is differentiated by: parameters such as ``conv1.weight``, layers, inputs or other tensors.
+    reduce : {None, "sum"}
+        None gives the gradient for each image; ``sum`` sums those of parameters over the images, as torch and
+        Caffe do.
+
+    Returns
+    -------
+    dict of str to ndarray of float32
+        One entry a name: (N, *shape); of parameters only *shape* where they are summed.
+
+    Raises
+    ------
+    UnknownNameError
+        If the model has no such layer or tensor.
+    ImageError
+        If the input does not fit the model.
+    ModelError
+        If the target is none, or an operator on the way has no gradient.
+    """
+    names = [wrt] if isinstance(wrt, str) else list(wrt)
+    return Differentiator(model, targets_of(model, target), names, reduce=reduce).run(x)
+
+
+class Differentiator:
+    """A network prepared to give the gradients of a target for one batch after the other.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    target : sequence of Target
+        What is differentiated: their weighted sum.
+    wrt : sequence of str
+        What it is differentiated by, as `gradients` takes it.
+    reduce : {None, "sum"}
+        As `gradients` takes it.
+    providers : sequence of str
+        Execution providers of onnxruntime, in order of preference.
+    rules : mapping of str to callable, optional
+        Rules instead of the operators' own ones, as `backward` takes them.
+
+    Raises
+    ------
+    UnknownNameError
+        If the model has no such name.
+    ModelError
+        If an operator on the way has no gradient, or onnxruntime cannot run the graph.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        target: Sequence[Target],
+        wrt: Sequence[str],
+        *,
+        reduce: str | None = None,
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+        rules: Mapping[str, Rule] | None = None,
+    ) -> None:
+        if reduce not in (None, "sum"):
+            raise ModelError(f"reduce takes None or 'sum', not {reduce!r}")
+        self.model = model
+        self.tensors = {name: model.tensor(name) for name in wrt}
+        self._parameters = {name for name, tensor in self.tensors.items() if tensor in model.constants}
+        self._totals = self._parameters if reduce == "sum" else set()
+        self._seed, self.proto, self._one_by_one = _graph(model, target, self.tensors, reduce, rules)
+        outputs = [f"grad:{tensor}" for tensor in dict.fromkeys(self.tensors.values())]
+        with model.named_in_errors():
+            self._runner = Runner(self.proto, model.source.folder, outputs, providers, model.source.weights)
+
+    @property
+    def graph(self) -> Model:
+        """The graph that computes the gradients, as a model: ``seed:`` is fed ones, a number an image."""
+        return Model(self.proto, replace(self.model.source, layers=None, blobs={}))
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The inputs of the model that the gradients need."""
+        return tuple(value for value in self.model.inputs if value.name in self._runner.inputs)
+
+    def run(self, x: Feed) -> Gradients:
+        """Return the gradients for one batch; see `gradients`."""
+        feeds = feeds_of(self.model, self.inputs, x)
+        count = len(next(iter(feeds.values())))
+        size = self._together(count)
+        parts = []
+        with self.model.named_in_errors():
+            for start in range(0, count, size):
+                # the last piece is filled up with its last image
+                chosen = np.minimum(np.arange(start, start + size), count - 1)
+                piece = {name: values[chosen] for name, values in feeds.items()}
+                parts.append(self._piece(piece, size, min(size, count - start)))
+        return {
+            name: np.sum([part[name] for part in parts], axis=0)
+            if name in self._totals
+            else np.concatenate([part[name] for part in parts])
+            for name in self.tensors
+        }
+
+    def _together(self, count: int) -> int:
+        """Return how many images run together."""
+        fixed = {i.shape[0] for i in self.inputs if i.shape} - {None}
+        if fixed:
+            return max(size for size in fixed if size is not None)
+        return 1 if self._one_by_one else count
+
+    def _piece(self, feeds: Mapping[str, NDArray[Any]], size: int, real: int) -> Gradients:
+        """Return the gradients for as many images as run together, of which the first ones are real."""
+        if not self._one_by_one:
+            found = self._run(feeds, np.arange(size) < real)
+            return {name: v if name in self._totals else v[:real] for name, v in found.items()}
+        rows = [self._run(feeds, np.arange(size) == i) for i in range(real)]
+        return {
+            name: np.stack(
+                [row[name] if name in self._parameters else row[name][i] for i, row in enumerate(rows)]
+            )
+            for name in self.tensors
+        }
+
+    def _run(self, feeds: Mapping[str, NDArray[Any]], seed: NDArray[np.bool_]) -> Gradients:
+        """Return the gradients of the sum of the targets of the images that `seed` marks."""
+        values = self._runner.run({**feeds, self._seed: seed.astype(np.float32)})
+        found = dict(zip(self._runner.outputs, values, strict=True))
+        return {
+            name: np.asarray(found[f"grad:{tensor}"], np.float32) for name, tensor in self.tensors.items()
+        }
+
+
+def _graph(
+    model: Model,
+    target: Sequence[Target],
+    wrt: Mapping[str, str],
+    reduce: str | None,
+    rules: Mapping[str, Rule] | None,
+) -> tuple[str, onnx.ModelProto, bool]:
+    """Return the name of the seed, the graph, and whether it is run for each image by itself."""
+    with model.named_in_errors():
+        check_supported(model.proto, [one.tensor for one in target])
+        shapes = model.shapes()
+        for one in target:
+            if one.tensor in shapes:
+                check_shape(one, shapes[one.tensor])
+        proto = cut(upgraded(model.proto), [*dict.fromkeys(one.tensor for one in target)])
+        whole, objective = with_objective(proto, target)
+        for name, tensor in wrt.items():
+            if tensor not in tensors_of(proto):
+                raise ModelError(f"the target does not depend on {name!r}")
+        tensors, seed = list(dict.fromkeys(wrt.values())), f"seed:{objective}"
+        if reduce == "sum":
+            return seed, backward(whole, objective, tensors, rules=rules), False
+        if keeps_images_apart(whole):
+            with suppress(SharedGradientError):
+                return seed, backward(whole, objective, tensors, per_image=True, rules=rules), False
+        return seed, backward(whole, objective, tensors, rules=rules), True

@@ -1,0 +1,132 @@
+"""Gradients in real Caffe, live: the stored ones of the cases, and ours of Caffe's own networks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from extract import Model, load_model
+from extract.caffe.importer import import_net
+from extract.caffe.prototxt import read_net
+from extract.errors import ModelError
+from extract.gradients import gradients
+from extract.pycaffe import CaffeProcess
+from extract.pycaffe.edits import edits
+from tests.caffe.cases import all_cases
+from tests.caffe.gradients import Asked, caffes, refused
+from tests.caffe.harness import TOLERANCE, Answer, Arrays, ask, difference, differences, put_case
+from tests.caffe.make_goldens import read_golden
+from tests.caffe.make_gradient_goldens import golden_names, read_gradients
+from tests.caffe.test_networks import DEPLOYED, Places, places  # noqa: F401  (a fixture)
+
+CASES = all_cases()
+# Networks, and classes of theirs before softmax. In one as deep as GoogLeNet some value lies so near a kink
+# that rounding decides on which side, and then Caffe's gradients and ours differ by a percent.
+TARGETS = {"caffenet": ("fc8", 281), "cifar10-full": ("ip1", 3)}
+# Sums of so many products in float32, in whatever order, may differ twice as much.
+MANY_POSITIONS = 10_000
+
+
+@pytest.mark.parametrize("name", golden_names())
+def test_goldens_are_what_this_caffe_computes(name: str, caffe: CaffeProcess, tmp_path: Path) -> None:
+    put_case(tmp_path, name, CASES[name])
+    asked, golden = Asked(name, tmp_path / f"{name}.prototxt"), read_gradients(name)
+    found = caffes(caffe, asked, read_golden(name, tmp_path), golden.seeds)
+    assert differences(golden.values, found.values) == []
+
+
+# one of each kind: each ends the process
+@pytest.mark.parametrize("name", ["aliasing-reindex", "inner_product-embed", "movement-filter"])
+def test_caffe_refuses_what_is_said_to_be_refused(name: str, caffe: CaffeProcess, tmp_path: Path) -> None:
+    assert refused(name)
+    put_case(tmp_path, name, CASES[name])
+    with pytest.raises(ModelError, match=r"[Bb]ackprop"):
+        caffes(caffe, Asked(name, tmp_path / f"{name}.prototxt"), read_golden(name, tmp_path))
+
+
+@dataclass(frozen=True)
+class Network:
+    """One of the networks of Caffe's authors with seeded weights, and two pictures for it."""
+
+    prototxt: Path
+    answer: Answer
+    scores: str
+    index: int
+
+    @property
+    def target(self) -> str:
+        return f"{self.scores}:{self.index}"
+
+    @property
+    def model(self) -> Model:
+        return load_model(self.prototxt, self.answer.caffemodel)
+
+    @property
+    def x(self) -> np.ndarray:
+        return np.asarray(self.answer.first["data"])
+
+
+@pytest.fixture(scope="module", params=TARGETS)
+def network(
+    request: pytest.FixtureRequest,
+    caffe_python: str,
+    places: Places,  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Network]:
+    folder = tmp_path_factory.mktemp("network")
+    prototxt = folder / "net.prototxt"
+    text, changed = re.subn(r"(shape: \{ dim: )\d+", r"\g<1>2", places.text(DEPLOYED[request.param]))
+    assert changed == 1
+    prototxt.write_text(text)
+    answer = ask(caffe_python, folder)["net"]
+    assert isinstance(answer, Answer), answer
+    yield Network(prototxt, answer, *TARGETS[request.param])
+    for file in folder.iterdir():
+        file.unlink()
+
+
+def _of_caffe(process: CaffeProcess, network: Network, wrt: list[str]) -> Arrays:
+    """Return the gradients of a class, summed over the pictures, with respect to tensors."""
+    net = read_net(network.prototxt)
+    part = edits(net, import_net(net).layers, [network.scores])
+    loaded = process.load(network.prototxt, network.answer.caffemodel, part)
+    (scores,) = loaded.forward({"data": network.x}, [network.scores])
+    seed = np.zeros_like(scores)
+    seed[:, network.index] = 1
+    return dict(zip(wrt, loaded.backward({network.scores: seed}, wrt), strict=True))
+
+
+def test_gradients_of_a_class_are_those_of_caffe(network: Network, caffe: CaffeProcess) -> None:
+    model = network.model
+    convolutions = [name for name, layer in model.layers.items() if layer.operator == "Convolution"]
+    assert len(convolutions) >= 3
+    wrt = [f"{name}.{role}" for name in convolutions for role in ("weight", "bias")]
+    names = [*wrt, *convolutions, "data"]
+    ours = gradients(model, network.x, network.target, names, reduce="sum")
+    theirs = _of_caffe(caffe, network, [model.tensor(name) for name in names])
+    shapes = model.shapes({"data": network.x.shape})
+    lines = []
+    for name in names:
+        layer = name.rpartition(".")[0]
+        summed = np.prod([shapes[model.tensor(layer)][axis] for axis in (0, 2, 3)]) if layer else 0
+        tolerance = TOLERANCE * (2 if summed > MANY_POSITIONS else 1)
+        if line := difference(ours[name], theirs[model.tensor(name)], tolerance):
+            lines.append(f"{name}: {line}")
+    assert lines == []
+
+
+def test_gradients_of_each_picture_are_those_of_one(network: Network) -> None:
+    model, target = network.model, network.target
+    names = [f"{name}.weight" for name, layer in model.layers.items() if layer.operator == "Convolution"]
+    names.append("data")
+    both = gradients(model, network.x, target, names)
+    for i in range(2):
+        one = gradients(model, network.x[i : i + 1], target, names, reduce="sum")
+        for name in names:
+            expected = one[name][0] if name == "data" else one[name]
+            assert difference(both[name][i], expected) is None, name

@@ -1,0 +1,95 @@
+"""Gradients at the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from converters import read
+from tests.extract.nets import NINE, save, toy
+from tests.extract.test_gradients import AT_CONV1, AT_KERNELS, AT_X
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with the toy network and an input; commands run inside it."""
+    monkeypatch.chdir(tmp_path)
+    save(toy(), tmp_path)
+    np.save("nine.npy", NINE[0])
+    return tmp_path
+
+
+CALL = ("gradients", "net.onnx", "--image", "nine.npy", "--target", "fc:0", "-o", "out")
+
+
+def volumes(done):
+    return {
+        Path(path).name.split("layer-")[1]: read(path) for path in done.out if path.endswith("_grad.nrrd")
+    }
+
+
+def test_gradients_of_filters_layers_and_inputs(cnnvis, here):
+    done = cnnvis(*CALL, "--wrt", "conv*.weight", "--wrt", "conv1", "--wrt", "x")
+    assert done.code == 0, done.err
+    found = volumes(done)
+    assert list(found) == [
+        "conv1_param-weight_target-fc%3A0_grad.nrrd",
+        "conv1_target-fc%3A0_grad.nrrd",
+        "x_target-fc%3A0_grad.nrrd",
+    ]
+    weight, layer, image = found.values()
+    np.testing.assert_array_equal(weight.data, AT_KERNELS[0, :, 0])
+    assert weight.labels == ("0,0", "1,0")
+    np.testing.assert_array_equal(layer.data, AT_CONV1[0])
+    np.testing.assert_array_equal(image.data, AT_X[0])
+    assert layer.facts["target"] == "fc:0"
+    assert layer.facts["quantity"] == "grad"
+
+
+def test_the_layers_geometry_is_that_of_its_activations(cnnvis, here):
+    grad = volumes(cnnvis(*CALL, "--wrt", "conv1"))["conv1_target-fc%3A0_grad.nrrd"]
+    done = cnnvis("activations", "net.onnx", "--image", "nine.npy", "--layer", "conv1", "-o", "out")
+    (path,) = [path for path in done.out if path.endswith("_act.nrrd")]
+    act = read(path)
+    assert (grad.origin, grad.spacing, grad.direction) == (act.origin, act.spacing, act.direction)
+
+
+def test_the_graph_can_be_kept_for_other_tools(cnnvis, here):
+    done = cnnvis(*CALL, "--wrt", "conv1.weight", "--save-graph", "grad.onnx")
+    assert done.code == 0, done.err
+    assert "grad.onnx" in done.out
+    onnx.checker.check_model("grad.onnx", full_check=True)
+    session = onnxruntime.InferenceSession("grad.onnx", providers=["CPUExecutionProvider"])
+    feeds = {"x": NINE, "seed:objective": np.ones(1, np.float32)}
+    (found,) = session.run(["grad:conv1_w"], feeds)
+    np.testing.assert_array_equal(found, AT_KERNELS)
+
+
+def test_the_preset_is_symmetric_about_zero(cnnvis, here):
+    done = cnnvis(*CALL, "--wrt", "conv1.weight", "--preset", "signed")
+    (path,) = [path for path in done.out if path.endswith(".paraview.json")]
+    points = json.loads(Path(path).read_text())[0]["RGBPoints"][::4]
+    assert points[0] == -points[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--target", "fc"), "'fc' is no target: NAME:INDEX"),
+        (("--target", "fc:7"), "'fc:7': index 7 is beyond axis 1, of size 2"),
+        (("--target", "fd:0"), "no layer or tensor 'fd'; nearest: f, fc"),
+        (("--target", "conv1:0", "--wrt", "fc.weight"), "the target does not depend on 'fc.weight'"),
+        (("--wrt", "conv9"), "no layer or tensor 'conv9'"),
+    ],
+)
+def test_bad_calls_are_one_line(cnnvis, here, words, message):
+    done = cnnvis(*CALL, "--wrt", "x", *words)
+    assert done.code == 2
+    assert message in done.err
+    assert len(done.err.splitlines()) == 1
+    assert not Path("out").exists()

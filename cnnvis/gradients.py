@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .option_types import OneOf
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,6 +51,13 @@ if TYPE_CHECKING:
 @options.feeds
 @options.batch
 @click.option(
+    "--method",
+    type=OneOf("method", options.registry("extract.attribution.methods", "METHODS")),
+    default="plain",
+    show_default=True,
+    help="The gradient itself, or a way to make it easier to read; the side-car names its paper.",
+)
+@click.option(
     "--save-graph",
     type=options.file_path,
     metavar="GRAD.onnx",
@@ -76,6 +84,7 @@ def command(
     preprocessing: dict[str, Any],
     feeds: tuple[tuple[str, Path], ...],
     batch: int,
+    method: str,
     save_graph: Path | None,
     provider: tuple[str, ...],
     quiet: bool,
@@ -90,8 +99,10 @@ def command(
       cnnvis gradients net.onnx --image cat.jpg --target top --wrt 'conv*.weight' -o volumes --preset signed
       cnnvis gradients deploy.prototxt --weights net.caffemodel --image cat.jpg --preprocess caffe \\
         --target fc8:281 --wrt conv1.weight --wrt conv1 --wrt data -o volumes
+      cnnvis gradients net.onnx --image cat.jpg --target top --wrt conv5 --method grad-cam -o volumes
     """
     from extract.arrays import open_array
+    from extract.attribution.methods import METHODS
     from extract.gradients import Differentiator
     from extract.images import batches, expand
     from extract.sources import find_images
@@ -109,26 +120,30 @@ def command(
     fixed, model = feeding.fed(described.model, values)
     neurons = targets_of(model, target)
     names = find_wrt(model, wrt, ancestors(model, [neuron.tensor for neuron in neurons]))
-    differentiator = Differentiator(model, neurons, names, providers=provider or ("CPUExecutionProvider",))
+    providers = provider or ("CPUExecutionProvider",)
+    prepared = METHODS[method](model, target, names, providers=providers)
     if save_graph is not None:
         options.made(save_graph.parent)
-        options.print_paths(save_onnx(differentiator.graph, save_graph))
-    image = feeding.image_input(model, differentiator.inputs, fixed)
+        plain = Differentiator(model, neurons, names, providers=providers)
+        options.print_paths(save_onnx(plain.graph, save_graph))
+    image = feeding.image_input(model, prepared.inputs, fixed)
     sources = expand(find_images(images), image.channels_first)
     settings = feeding.settings_of(described, preprocessing, image, sources)
     facts = {
         "model": model_facts(model),
         "target": target,
+        "method": dict(prepared.facts),
         **feeding.feed_facts(feeds),
         **software(),
     }
-    view = View(layout, "identity", z_spacing, facts, "grad", "gradient", target)
+    quantity = "grad" if method == "plain" else method
+    view = View(layout, "identity", z_spacing, facts, quantity, "gradient", target)
     export = Export(out, targets(formats), dtype, preset)
     export.check(frames=layout == "stack" and has_3d_maps(model, map(model.tensor, names)))
     places = Places(model, image, {name: value.shape for name, value in fixed.items()})
     with progress(len(sources), "images", quiet) as done:
         for inputs in batches(sources, settings, image.channels_first, batch):
-            found = differentiator.run(feeding.feed_of(image, inputs, fixed))
+            found = prepared.run(feeding.feed_of(image, inputs, fixed)).values
             placed = {
                 name: places.of(name, gradient, inputs[0].array.shape, len(inputs))
                 for name, gradient in found.items()

@@ -78,6 +78,19 @@ def test_the_preset_is_symmetric_about_zero(cnnvis, here):
 
 
 @pytest.mark.parametrize(
+    ("method", "expected"), [("times-input", AT_X[0] * NINE[0]), ("guided-backprop", AT_X[0])]
+)
+def test_methods_are_switches(cnnvis, here, method, expected):
+    done = cnnvis(*CALL, "--wrt", "x", "--method", method)
+    assert done.code == 0, done.err
+    (path,) = [path for path in done.out if path.endswith(f"_{method}.nrrd")]
+    volume = read(path)
+    np.testing.assert_array_equal(volume.data, expected)
+    assert volume.facts["method"]["method"] == method
+    assert "arXiv" in volume.facts["method"]["reference"]
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (("--target", "fc"), "'fc' is no target: NAME:INDEX"),
@@ -85,6 +98,7 @@ def test_the_preset_is_symmetric_about_zero(cnnvis, here):
         (("--target", "fd:0"), "no layer or tensor 'fd'; nearest: f, fc"),
         (("--target", "conv1:0", "--wrt", "fc.weight"), "the target does not depend on 'fc.weight'"),
         (("--wrt", "conv9"), "no layer or tensor 'conv9'"),
+        (("--method", "guided"), "unknown method 'guided'; did you mean 'guided-backprop'?"),
     ],
 )
 def test_bad_calls_are_one_line(cnnvis, here, words, message):

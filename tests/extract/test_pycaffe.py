@@ -142,9 +142,9 @@ def modules(tmp_path: Path) -> Path:
     """Return a folder where ``import caffe`` finds the fake."""
     folder = tmp_path / "modules"
     (folder / "caffe" / "proto").mkdir(parents=True)
-    (folder / "caffe" / "__init__.py").write_text(FAKE)
-    (folder / "caffe" / "proto" / "__init__.py").write_text("")
-    (folder / "caffe" / "proto" / "caffe_pb2.py").write_text(FAKE_PB2)
+    (folder / "caffe" / "__init__.py").write_text(FAKE, encoding="utf-8")
+    (folder / "caffe" / "proto" / "__init__.py").write_text("", encoding="utf-8")
+    (folder / "caffe" / "proto" / "caffe_pb2.py").write_text(FAKE_PB2, encoding="utf-8")
     return folder
 
 
@@ -165,7 +165,7 @@ def prototxt(tmp_path: Path) -> Path:
 
 def launcher(path: Path, *lines: str) -> Path:
     """Write a program of the shell."""
-    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]), encoding="utf-8")
     path.chmod(0o755)
     return path
 
@@ -218,7 +218,7 @@ def test_what_caffe_raises_is_one_line(process: CaffeProcess, prototxt: Path, tm
         process.load(prototxt, weights, EDITS)
     with pytest.raises(ModelError, match=r"gone\.prototxt: no such file"):
         process.load(tmp_path / "gone.prototxt", None, EDITS)
-    prototxt.write_text(PROTOTXT.replace("amount", "quantity"))
+    prototxt.write_text(PROTOTXT.replace("amount", "quantity"), encoding="utf-8")
     with pytest.raises(ModelError, match=r'^Caffe: .*no field named "quantity"'):
         process.load(prototxt, None, EDITS)
     prototxt.write_bytes(b"\x89PNG\r\n\x1a\n")
@@ -232,7 +232,9 @@ def test_what_caffe_raises_is_one_line(process: CaffeProcess, prototxt: Path, tm
 def test_a_death_is_one_line_and_the_next_network_gets_a_new_process(
     process: CaffeProcess, prototxt: Path, kind: str, reason: str
 ) -> None:
-    prototxt.write_text(PROTOTXT.replace('type: "Add" bottom: "y"', f'type: "{kind}" bottom: "y"'))
+    prototxt.write_text(
+        PROTOTXT.replace('type: "Add" bottom: "y"', f'type: "{kind}" bottom: "y"'), encoding="utf-8"
+    )
     net = process.load(prototxt, None, EDITS)
     with pytest.raises(ModelError, match=f"^Caffe stopped: {reason}$"):
         net.forward({"x": np.zeros((2, 3))}, ["y"])
@@ -242,7 +244,9 @@ def test_a_death_is_one_line_and_the_next_network_gets_a_new_process(
 
 
 def test_an_interrupt_ends_the_process(process: CaffeProcess, prototxt: Path) -> None:
-    prototxt.write_text(PROTOTXT.replace('type: "Add" bottom: "y"', 'type: "Sleep" bottom: "y"'))
+    prototxt.write_text(
+        PROTOTXT.replace('type: "Add" bottom: "y"', 'type: "Sleep" bottom: "y"'), encoding="utf-8"
+    )
     net = process.load(prototxt, None, EDITS)
     threading.Timer(0.2, os.kill, (os.getpid(), 2)).start()
     with pytest.raises(KeyboardInterrupt):
@@ -279,7 +283,7 @@ def test_interpreters_without_caffe(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PYTHONPATH", str(placeholder))
     with pytest.raises(ModelError, match=r"its module caffe is something else: it has no Net$"):
         CaffeProcess(sys.executable).start()
-    (placeholder / "caffe" / "__init__.py").write_text("raise SystemExit('wrong machine')")
+    (placeholder / "caffe" / "__init__.py").write_text("raise SystemExit('wrong machine')", encoding="utf-8")
     with pytest.raises(ModelError, match=r"has no Caffe that works: wrong machine$"):
         CaffeProcess(sys.executable).start()
 
@@ -300,7 +304,7 @@ def test_programs_that_are_no_python(tmp_path: Path, lines: list[str], reason: s
 
 
 def test_files_that_are_no_programs(tmp_path: Path) -> None:
-    (tmp_path / "text").write_text("text")
+    (tmp_path / "text").write_text("text", encoding="utf-8")
     with pytest.raises(ModelError, match=r"gone: cannot be started: No such file or directory$"):
         CaffeProcess(tmp_path / "gone").start()
     for path in (tmp_path, tmp_path / "text"):

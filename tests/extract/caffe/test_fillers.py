@@ -57,7 +57,7 @@ def test_exact_fillers_give_what_real_caffe_gives(name):
 
 @pytest.mark.parametrize("name", RANDOM)
 def test_random_fillers_have_the_distribution_of_real_caffe(name):
-    mean, std, least, largest = json.loads((GOLDENS / "fillers.json").read_text())[name]
+    mean, std, least, largest = json.loads((GOLDENS / "fillers.json").read_text(encoding="utf-8"))[name]
     values = _values(SHAPE, **RANDOM[name]).astype(np.float64)
     # two samples of this size: a difference beyond five standard errors is one in a million
     error = std * np.sqrt(2 / values.size)

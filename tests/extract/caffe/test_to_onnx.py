@@ -42,7 +42,7 @@ def saved(model: Model, path: Path) -> Path:
 
 def of_case(name: str, folder: Path) -> tuple[Model, Answer]:
     prototxt = folder / "deploy.prototxt"
-    prototxt.write_text(CASES[name].prototxt)
+    prototxt.write_text(CASES[name].prototxt, encoding="utf-8")
     answer = read_golden(name, folder)
     return load(prototxt, answer), answer
 

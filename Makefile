@@ -164,6 +164,7 @@ test-viewers: $(VENV)/.test-installed
 bench: $(VENV)/.test-installed $(DEMO_MODEL)
 	$(BIN)/python -m benchmarks.extraction
 	$(BIN)/python -m benchmarks.caffe
+	$(BIN)/python -m benchmarks.gradients
 
 clean:
 	rm -rf demo/out demo/model build ./*.egg-info

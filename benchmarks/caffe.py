@@ -7,33 +7,21 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-import os
-import re
-import shutil
 import statistics
-import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from converters.errors import CnnVisWarning
-from converters.staging import staging
 from demo.fetch import FetchError, fetch, wheels
-from extract import load_model
-from tests.helpers import ROOT
 from tests.models import FOLDER, WHEELS
 
-from .caffemodel import write_caffemodel
+from .engines import RUNS, Process, caffe_python, in_turn, runs
+from .networks import caffenet, caffenet_prototxts
 
 STARTS = 3
-RUNS = 10
 BATCHES = (1, 8)
 # What CaffeNet may take: seconds to load, and memory, of the whole process, as a multiple of its weights.
 LOAD_BOUND = 0.5
@@ -50,58 +38,9 @@ class Network:
     size: int
 
 
-class Process:
-    """An engine that has loaded a network and run it once.
-
-    Parameters
-    ----------
-    python : str
-        The interpreter that has the engine.
-    engine : str
-        Its name in `benchmarks.caffe_engine`.
-    network : Network
-        What it loads.
-
-    Attributes
-    ----------
-    seconds : float
-        From the start of the process to the first result.
-    first : dict
-        That result, the peak of memory by then, and the engine's version.
-    """
-
-    def __init__(self, python: str, engine: str, network: Network) -> None:
-        what = [str(network.prototxt), str(network.caffemodel), network.last, str(network.size)]
-        start = time.perf_counter()
-        self._process = subprocess.Popen(
-            [python, "-m", "benchmarks.caffe_engine", engine, *what],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={"GLOG_minloglevel": "2", **os.environ},
-        )
-        self.first = self._answer()
-        self.seconds = time.perf_counter() - start
-
-    def __enter__(self) -> Process:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate()
-
-    def ask(self, command: str) -> dict[str, float]:
-        """Return what it answers to a command of `benchmarks.caffe_engine`."""
-        assert self._process.stdin
-        print(command, file=self._process.stdin, flush=True)
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"an engine ended: {' '.join(map(str, self._process.args))}")  # type: ignore[arg-type]
-        return dict(json.loads(line))
+def _process(python: str, engine: str, network: Network) -> Process:
+    what = [str(network.prototxt), str(network.caffemodel), network.last, str(network.size)]
+    return Process(python, "benchmarks.caffe_engine", engine, *what)
 
 
 @dataclass(frozen=True)
@@ -139,9 +78,9 @@ def measure(network: Network, pythons: Mapping[str, str]) -> dict[str, Figures]:
         {name: _started(python, name, network) for name, python in pythons.items()} for _ in range(STARTS)
     ]
     with ExitStack() as stack:
-        running = {name: stack.enter_context(Process(p, name, network)) for name, p in pythons.items()}
-        loads = _in_turn(running, "load")
-        forward = {size: _in_turn(running, str(size)) for size in BATCHES}
+        running = {name: stack.enter_context(_process(p, name, network)) for name, p in pythons.items()}
+        loads = in_turn(running, "load")
+        forward = {size: in_turn(running, str(size)) for size in BATCHES}
     size = network.caffemodel.stat().st_size
     return {
         name: Figures(
@@ -158,14 +97,9 @@ def measure(network: Network, pythons: Mapping[str, str]) -> dict[str, Figures]:
 
 
 def _started(python: str, engine: str, network: Network) -> float:
-    with Process(python, engine, network) as process:
-        return process.seconds
-
-
-def _in_turn(running: Mapping[str, Process], command: str) -> dict[str, list[dict[str, float]]]:
-    """Return the answers of each engine to a command; they take turns, and the first turn does not count."""
-    turns = [{name: process.ask(command) for name, process in running.items()} for _ in range(RUNS + 1)]
-    return {name: [turn[name] for turn in turns[1:]] for name in running}
+    start = time.perf_counter()
+    with _process(python, engine, network):
+        return time.perf_counter() - start
 
 
 def _median(answers: Iterable[Mapping[str, float]], what: str) -> float:
@@ -177,35 +111,25 @@ def interpreters() -> dict[str, str]:
     found = {}
     for name, (python, needs, hint) in {
         "cnnvis": (sys.executable, "import extract", ""),
-        "caffe": (_caffe_python(), "import caffe", "make real-caffe"),
+        "caffe": (caffe_python(), "import caffe", "make real-caffe"),
         "opencv": (
             sys.executable,
             "import cv2; cv2.dnn.readNetFromCaffe",
             "pip install 'opencv-python-headless<5'",
         ),
     }.items():
-        if _runs(python, needs):
+        if runs(python, needs):
             found[name] = python
         else:
             print(f"without {name}: {hint}")
     return found
 
 
-def _caffe_python() -> str:
-    return os.environ.get("CNNVIS_CAFFE_PYTHON") or str(ROOT / ".real-caffe" / "python")
-
-
-def _runs(python: str, code: str) -> bool:
-    if not shutil.which(python):
-        return False
-    return not subprocess.run([python, "-c", code], capture_output=True, check=False).returncode
-
-
-def networks(caffe_python: str | None) -> Iterator[tuple[str, Network]]:
+def networks(caffe: str | None) -> Iterator[tuple[str, Network]]:
     """Yield the networks, by name; say of those that cannot be had why."""
-    documents = caffe_python and _documents(caffe_python)
-    if documents:
-        yield "CaffeNet", _caffenet(documents)
+    prototxts = caffenet_prototxts(caffe) if caffe else None
+    if prototxts is not None:
+        yield "CaffeNet", Network(*caffenet(prototxts), "fc8", 227)
     else:
         print("without CaffeNet: its prototxt comes with Debian's caffe-doc; make real-caffe")
     try:
@@ -217,33 +141,6 @@ def networks(caffe_python: str | None) -> Iterator[tuple[str, Network]]:
             "open_nsfw",
             Network(FOLDER / "open-nsfw.prototxt", FOLDER / "open-nsfw.caffemodel", "fc_nsfw", 224),
         )
-
-
-def _documents(caffe_python: str) -> Path | None:
-    script = "import sys; print(sys.prefix)"
-    prefix = subprocess.run([caffe_python, "-c", script], capture_output=True, text=True, check=True).stdout
-    folder = Path(prefix.strip(), "share/doc/caffe-doc/models/bvlc_reference_caffenet")
-    return folder if folder.is_dir() else None
-
-
-def _caffenet(documents: Path) -> Network:
-    """Return CaffeNet for a picture at a time, with weights from the fillers of its training, made once."""
-    folder = ROOT / ".cache" / "benchmarks"
-    folder.mkdir(parents=True, exist_ok=True)
-    deploy, weights = folder / "caffenet.prototxt", folder / "caffenet.caffemodel"
-    deploy.write_text(re.sub(r"(shape: \{ dim: )\d+", r"\g<1>1", (documents / "deploy.prototxt").read_text()))
-    if not weights.exists():
-        training = folder / "caffenet-train_val.prototxt"
-        training.write_bytes(gzip.decompress((documents / "train_val.prototxt.gz").read_bytes()))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CnnVisWarning)
-            model = load_model(training)
-        with staging(folder) as staged:
-            write_caffemodel(
-                staged / weights.name,
-                ((layer.name, map(model.value, layer.parameters)) for layer in model.layers.values()),
-            )
-    return Network(deploy, weights, "fc8", 227)
 
 
 def main() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from .caffe.support import check_supported
 from .differentiate import SharedGradientError, backward
 from .differentiate.upgrade import upgraded
 from .errors import ModelError
-from .graph import cut, tensors_of
+from .graph import before_reshapes, cut, tensors_of
 from .model import Model
 from .objective import with_objective
 from .parts import Input
@@ -112,12 +112,15 @@ class Differentiator:
     ) -> None:
         if reduce not in (None, "sum"):
             raise ModelError(f"reduce takes None or 'sum', not {reduce!r}")
+        if not wrt:
+            raise ModelError("gradients need names that the target is differentiated by")
         self.model = model
         self.tensors = {name: model.tensor(name) for name in wrt}
         self._parameters = {name for name, tensor in self.tensors.items() if tensor in model.constants}
         self._totals = self._parameters if reduce == "sum" else set()
         self._seed, self.proto, self._one_by_one = _graph(model, target, self.tensors, reduce, rules)
-        outputs = [f"grad:{tensor}" for tensor in dict.fromkeys(self.tensors.values())]
+        self._results = _results(self.proto)
+        outputs = list(dict.fromkeys(result.tensor for result in self._results.values()))
         with model.named_in_errors():
             self._runner = Runner(self.proto, model.source.folder, outputs, providers, model.source.weights)
 
@@ -143,6 +146,8 @@ class Differentiator:
                 chosen = np.minimum(np.arange(start, start + size), count - 1)
                 piece = {name: values[chosen] for name, values in feeds.items()}
                 parts.append(self._piece(piece, size, min(size, count - start)))
+        if len(parts) == 1:
+            return parts[0]
         return {
             name: np.sum([part[name] for part in parts], axis=0)
             if name in self._totals
@@ -174,9 +179,43 @@ class Differentiator:
         """Return the gradients of the sum of the targets of the images that `seed` marks."""
         values = self._runner.run({**feeds, self._seed: seed.astype(np.float32)})
         found = dict(zip(self._runner.outputs, values, strict=True))
-        return {
-            name: np.asarray(found[f"grad:{tensor}"], np.float32) for name, tensor in self.tensors.items()
-        }
+        return {name: self._results[tensor].of(found) for name, tensor in self.tensors.items()}
+
+
+@dataclass(frozen=True)
+class _Result:
+    """A gradient as it leaves the graph.
+
+    Parameters
+    ----------
+    tensor : str
+        What holds its values.
+    shape : tuple of int, optional
+        The shape that they are to get, -1 for an open size; None if they have it.
+    """
+
+    tensor: str
+    shape: tuple[int, ...] | None
+
+    def of(self, found: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        values = np.asarray(found[self.tensor], np.float32)
+        return values if self.shape is None else values.reshape(self.shape)
+
+
+def _results(proto: onnx.ModelProto) -> dict[str, _Result]:
+    """Return where the gradient with respect to each tensor is found."""
+    results = {}
+    for value in proto.graph.output:
+        kind, _, tensor = value.name.partition("grad:")
+        if kind:
+            continue
+        dims = value.type.tensor_type.shape.dim
+        shape = tuple(d.dim_value if d.HasField("dim_value") else -1 for d in dims)
+        known = value.type.tensor_type.HasField("shape") and shape.count(-1) <= 1 and 0 not in shape
+        results[tensor] = (
+            _Result(before_reshapes(proto.graph, value.name), shape) if known else _Result(value.name, None)
+        )
+    return results
 
 
 def _graph(

@@ -116,6 +116,18 @@ def stub(tensor: onnx.TensorProto, name: str | None = None) -> onnx.TensorProto:
     return result
 
 
+def before_reshapes(graph: onnx.GraphProto, tensor: str) -> str:
+    """Return the earliest tensor made by a node that has the same values in the same order, in another shape.
+
+    Where a Reshape makes an output of the graph, onnxruntime copies all values: the shape is cheaper changed
+    outside.
+    """
+    makers = {name: node for node in graph.node for name in node.output}
+    while makers[tensor].op_type in ("Identity", "Reshape") and makers[tensor].input[0] in makers:
+        tensor = makers[tensor].input[0]
+    return tensor
+
+
 def cut(proto: onnx.ModelProto, outputs: Iterable[str]) -> onnx.ModelProto:
     """Return a model of only the nodes, weights and inputs that `outputs` need.
 

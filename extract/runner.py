@@ -83,6 +83,8 @@ class Runner:
         part = cut(proto, outputs)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _FATAL
+        # it would hold a second block of all that a batch needs, and saves no time that can be measured
+        options.enable_mem_pattern = False
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(folder.resolve())
         )

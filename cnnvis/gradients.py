@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +12,9 @@ from . import options
 from .option_types import OneOf
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from converters import Volume
     from extract import Model
-    from extract.images import PreparedInput
 
     from .models import OpenedModel
-    from .views import View
 
 
 @click.command()
@@ -92,7 +87,9 @@ def command(
     """Export the gradients of a neuron, one volume a name and image.
 
     Gradients with respect to layers and inputs lie where the layer's units lie in the picture; those with
-    respect to filters are stacks of all kernels, labelled "output,input". The preset "signed" suits them.
+    respect to filters are stacks of all kernels, labelled "output,input"; layout "channels" writes one volume
+    an output filter, "norm" a slice an output filter: the root of the sum of squares over its inputs. The
+    preset "signed" suits all but norms.
 
     \b
     Examples:
@@ -111,6 +108,7 @@ def command(
 
     from . import feeding
     from .export import Export, targets
+    from .kernels import Kernels
     from .progress import progress
     from .provenance import model_facts, software
     from .views import Places, View, has_3d_maps
@@ -139,7 +137,12 @@ def command(
     quantity = "grad" if method == "plain" else method
     view = View(layout, "identity", z_spacing, facts, quantity, "gradient", target)
     export = Export(out, targets(formats), dtype, preset)
-    export.check(frames=layout == "stack" and has_3d_maps(model, map(model.tensor, names)))
+    kernels = Kernels(model, layout, z_spacing, facts)
+    weights = [name for name in names if model.tensor(name) in model.constants]
+    export.check(
+        frames=(layout == "stack" and has_3d_maps(model, map(model.tensor, names)))
+        or (kernels.makes_frames and has_3d_maps(model, map(model.tensor, weights)))
+    )
     places = Places(model, image, {name: value.shape for name, value in fixed.items()})
     with progress(len(sources), "images", quiet) as done:
         for inputs in batches(sources, settings, image.channels_first, batch):
@@ -147,7 +150,7 @@ def command(
             placed = {
                 name: places.of(name, gradient, inputs[0].array.shape, len(inputs))
                 for name, gradient in found.items()
-                if model.tensor(name) not in model.constants
+                if name not in weights
             }
             options.made(out)
             for index, one in enumerate(inputs):
@@ -156,7 +159,9 @@ def command(
                     volumes = (
                         view.volumes(placed[name], gradient, index, one)
                         if name in placed
-                        else parameter_volumes(model, view, name, gradient[index], one)
+                        else kernels.volumes(
+                            model.parameter(name), gradient[index], quantity, "gradient", one, target
+                        )
                     )
                     for stem, volume in volumes:
                         options.print_paths(export.write(volume, stem))
@@ -196,39 +201,3 @@ def ancestors(model: Model, tensors: list[str]) -> set[str]:
     from extract.graph import cut, tensors_of
 
     return tensors_of(cut(model.proto, tensors))
-
-
-def parameter_volumes(
-    model: Model, view: View, name: str, values: NDArray[Any], one: PreparedInput
-) -> Iterator[tuple[str, Volume]]:
-    """Yield the file stem and the volume for each part of a parameter's gradient for one image."""
-    from converters.layouts import lay_out_kernels
-    from extract.placement import slice_spacing
-
-    from .names import clashing, file_stem
-
-    layer, role, tensor = model.parameter(name)
-    facts: Mapping[str, Any] = {
-        **view.facts,
-        "image": dict(one.facts),
-        "layer": layer,
-        "parameter": role,
-        "tensor": tensor,
-        "quantity": view.quantity,
-    }
-    for volume in lay_out_kernels(values, view.layout):
-        kind = volume.facts["layout"]
-        x, y, z = volume.spacing
-        if kind["kind"] in ("stack", "channels") and volume.frames is None:
-            z = slice_spacing(volume.size, volume.spacing, view.z_spacing)
-        stem = file_stem(
-            view.quantity,
-            hashed=layer in clashing(model.layers),
-            model=model.path.stem,
-            img=one.name,
-            layer=layer,
-            param=role,
-            target=view.target,
-            filter=str(kind["channel"]) if "channel" in kind else None,
-        )
-        yield stem, volume.replace(name=view.title, spacing=(x, y, z), facts={**facts, **volume.facts})

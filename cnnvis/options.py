@@ -118,7 +118,8 @@ layout: Decorator = click.option(
     type=OneOf("layout", registry("converters", "LAYOUTS")),
     default="stack",
     show_default=True,
-    help="stack: a slice a channel, one volume; mosaic: tiles in a plane; channels: a volume a channel.",
+    help="stack: a slice a channel, one volume; mosaic: tiles in a plane; channels: a volume a channel; "
+    "norm: the root of the sum of squares over the channels.",
 )
 z_spacing: Decorator = click.option(
     "--z-spacing",

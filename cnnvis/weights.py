@@ -50,51 +50,30 @@ def command(
     """Export filters as volumes: a slice a kernel, labelled "output,input".
 
     A layer stands for its weight; give LAYER.bias for others. Layout "channels" writes one volume an output
-    filter, "mosaic" one plane with a row of tiles an output filter.
+    filter, "mosaic" one plane with a row of tiles an output filter, "norm" a slice an output filter: the root
+    of the sum of squares over its inputs.
 
     \b
     Examples:
       cnnvis weights net.onnx --layer conv1 -o volumes --preset signed
       cnnvis weights net.onnx --layer 'conv*' -o volumes --layout channels --format nii.gz
     """
-    from converters.layouts import lay_out_kernels
-    from extract.placement import slice_spacing
-
     from .export import Export, targets
-    from .names import clashing, file_stem
+    from .kernels import Kernels
     from .progress import progress
     from .provenance import model_facts, software
     from .views import has_3d_maps
 
     model = opened(size).model
     names = find_parameters(model, layers)
-    clashes = clashing(model.layers)
-    source = {"model": model_facts(model), **software()}
+    kernels = Kernels(model, layout, z_spacing, {"model": model_facts(model), **software()})
     export = Export(options.made(out), targets(formats), dtype, preset)
-    export.check(frames=layout == "stack" and has_3d_maps(model, map(model.tensor, names)))
+    export.check(frames=kernels.makes_frames and has_3d_maps(model, map(model.tensor, names)))
     with progress(len(names), "weights", quiet) as done:
         for name in names:
-            layer, role, tensor = _parameter(model, name)
-            for volume in lay_out_kernels(model.values([tensor])[tensor], layout):
-                kind = volume.facts["layout"]
-                x, y, z = volume.spacing
-                if kind["kind"] in ("stack", "channels") and volume.frames is None:
-                    z = slice_spacing(volume.size, volume.spacing, z_spacing)
-                facts = {
-                    **source,
-                    "layer": layer,
-                    "quantity": role,
-                    "tensor": tensor,
-                    **volume.facts,
-                }
-                stem = file_stem(
-                    role,
-                    hashed=layer in clashes,
-                    model=model.path.stem,
-                    layer=layer,
-                    filter=str(kind["channel"]) if "channel" in kind else None,
-                )
-                volume = volume.replace(name=role, spacing=(x, y, z), facts=facts)
+            parameter = _parameter(model, name)
+            values = model.values([parameter.tensor])[parameter.tensor]
+            for stem, volume in kernels.volumes(parameter, values, parameter.role, parameter.role):
                 options.print_paths(export.write(volume, stem))
             done()
 

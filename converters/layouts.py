@@ -35,10 +35,10 @@ def lay_out(values: NDArray[Any], layout: str = "stack") -> list[Volume]:
         The output without its batch axis. Shape (channel, y, x) for feature maps; (channel, z, y, x) for
         those of 3-D networks; (feature,) becomes a near-square plane, row by row, filled up with zeros;
         (row, column) becomes a plane; of more than four axes, the leading ones count as channels together.
-    layout : {"stack", "mosaic", "channels"}
+    layout : {"stack", "mosaic", "channels", "norm"}
         ``stack``: feature maps are the slices of one volume, 3-D ones the frames of a 4-D volume. ``mosaic``:
         tiles of a near-square grid in one plane, or in one volume for 3-D maps. ``channels``: one volume for
-        each channel.
+        each channel. ``norm``: the root of the sum of squares over the channels, at each place.
 
     Returns
     -------
@@ -68,15 +68,16 @@ def lay_out_kernels(values: NDArray[Any], layout: str = "stack") -> list[Volume]
     ----------
     values : ndarray
         Shape (output, input, y, x) or (output, input, z, y, x) for filters; of fewer axes, a plane or sheet.
-    layout : {"stack", "mosaic", "channels"}
+    layout : {"stack", "mosaic", "channels", "norm"}
         ``stack``: all kernels are slices (3-D ones frames) of one volume, labelled ``output,input``, those of
         one output together. ``mosaic``: tiles of one plane, a row an output and a column an input.
-        ``channels``: one volume for each output, a slice an input.
+        ``channels``: one volume for each output, a slice an input. ``norm``: a slice (a frame) an output, the
+        root of the sum of squares over its inputs.
 
     Returns
     -------
     list of Volume
-        With unit spacing; ``facts["layout"]`` tells what was done.
+        With unit spacing; ``facts["layout"]`` tells what was done, and what lies along x, y, z (and frames).
 
     Raises
     ------
@@ -85,14 +86,33 @@ def lay_out_kernels(values: NDArray[Any], layout: str = "stack") -> list[Volume]
     """
     if values.ndim < 4 or values.size == 0 or layout not in LAYOUTS:
         return lay_out(values, layout)
-    if layout == "channels":
-        return _channels(values)
     outputs, inputs = values.shape[:2]
     kernels = values.reshape(outputs * inputs, *values.shape[2:])
+    within = [f"kernel {axis}" for axis in "xyz"[: values.ndim - 2]]
     if layout == "mosaic":
-        return _mosaic(kernels, (outputs, inputs) if min(outputs, inputs) > 1 else None)
+        tiles = _mosaic(kernels, (outputs, inputs) if min(outputs, inputs) > 1 else None)
+        return _with_axes(tiles, ["input, kernel x", "output, kernel y", *within[2:]])
+    if layout == "channels":
+        return _with_axes(_channels(values), [*within, "input"])
+    if layout == "norm":
+        return _with_axes(_stack(_norms(values, 1)), [*within, "output"])
     labels = tuple(f"{o},{i}" for o in range(outputs) for i in range(inputs))
-    return [volume.replace(labels=labels) for volume in _stack(kernels)]
+    stack = [volume.replace(labels=labels) for volume in _stack(kernels)]
+    return _with_axes(stack, [*within, "output,input"])
+
+
+def _with_axes(volumes: list[Volume], axes: list[str]) -> list[Volume]:
+    """Return volumes that say what lies along their axes, x first."""
+    return [
+        volume.replace(facts={**volume.facts, "layout": {**volume.facts["layout"], "axes": axes}})
+        for volume in volumes
+    ]
+
+
+def _norms(values: NDArray[Any], axis: int) -> NDArray[np.float32]:
+    """Return the root of the sum of squares along an axis, summed in float64."""
+    squares: NDArray[np.float64] = np.sum(np.square(values, dtype=np.float64), axis=axis)
+    return np.sqrt(squares).astype(np.float32)
 
 
 def _plane(values: NDArray[Any]) -> Volume:
@@ -132,8 +152,15 @@ def _channels(maps: NDArray[Any]) -> list[Volume]:
     ]
 
 
+def _norm(maps: NDArray[Any]) -> list[Volume]:
+    norms = _norms(maps, 0)
+    whole = norms if norms.ndim == 3 else norms[np.newaxis]
+    return [Volume(whole, facts={"layout": {"kind": "norm", "channels": len(maps)}})]
+
+
 LAYOUTS: dict[str, Callable[[NDArray[Any]], list[Volume]]] = {
     "stack": _stack,
     "mosaic": _mosaic,
     "channels": _channels,
+    "norm": _norm,
 }

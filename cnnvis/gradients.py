@@ -121,9 +121,9 @@ def command(
     providers = provider or ("CPUExecutionProvider",)
     prepared = METHODS[method](model, target, names, providers=providers)
     if save_graph is not None:
+        graph = Differentiator(model, neurons, names, providers=providers).graph
         options.made(save_graph.parent)
-        plain = Differentiator(model, neurons, names, providers=providers)
-        options.print_paths(save_onnx(plain.graph, save_graph))
+        options.print_paths(save_onnx(graph, save_graph))
     image = feeding.image_input(model, prepared.inputs, fixed)
     sources = expand(find_images(images), image.channels_first)
     settings = feeding.settings_of(described, preprocessing, image, sources)

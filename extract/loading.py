@@ -41,8 +41,8 @@ def load_model(
         The weights of a .prototxt: a .caffemodel, or Caffe's HDF5 form of it. Without them, and for layers
         that they do not hold, parameters come from the network's own fillers, seeded.
     engine : {"onnxruntime", "pycaffe"}
-        What runs it. ``pycaffe`` runs a Caffe network in Caffe, in the Python interpreter that the
-        environment variable CNNVIS_CAFFE_PYTHON names; names and values mean the same.
+        What runs and differentiates it. ``pycaffe`` has a Caffe network run in Caffe, in the Python
+        interpreter that the environment variable CNNVIS_CAFFE_PYTHON names; names and values mean the same.
     size : sequence of int, optional
         Height and width, channels and these, or the whole shape of a Caffe network's first input, instead
         of what its file says. Of no use to ONNX models, whose sizes are open or are not.

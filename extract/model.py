@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from .geometry import Place
     from .preprocessing import Preprocessing
-    from .runner import Computer
+    from .runner import Backward, Computer
+    from .targets import Target
 
 
 class Parameter(NamedTuple):
@@ -67,6 +68,8 @@ class Source:
         Returns how pictures become its input, if the network says so.
     runner : callable, optional
         What runs it instead of onnxruntime: makes, of the model and the asked tensors, a `Computer`.
+    differentiator : callable, optional
+        What differentiates it there: makes, of the model, targets and tensors, a `Backward`.
     """
 
     path: Path
@@ -78,6 +81,7 @@ class Source:
     filled: tuple[str, ...] = ()
     preprocessing: Callable[[], Preprocessing] | None = None
     runner: Callable[[Model, Sequence[str]], Computer] | None = None
+    differentiator: Callable[[Model, Sequence[Target], Sequence[str]], Backward] | None = None
 
 
 class Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -45,6 +45,25 @@ class Computer(Protocol):
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Return the tensors for one set of inputs; those not needed may be given too."""
+
+
+class Backward(Protocol):
+    """What computes the gradients of a target with respect to chosen tensors.
+
+    Attributes
+    ----------
+    inputs : collection of str
+        What must be fed.
+    """
+
+    @property
+    def inputs(self) -> Collection[str]:
+        """What must be fed."""
+
+    def run(
+        self, feeds: Mapping[str, NDArray[Any]], factors: Sequence[NDArray[np.float32]]
+    ) -> Iterator[list[NDArray[Any]]]:
+        """Yield, for each of `factors`, the gradients of the sum of the images' targets times these."""
 
 
 class Runner:

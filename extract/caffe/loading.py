@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -25,7 +25,7 @@ from .transform import transform_preprocessing
 
 if TYPE_CHECKING:
     from ..preprocessing import Preprocessing
-    from ..pycaffe import PycaffeRunner
+    from ..pycaffe import PycaffeEngine
     from .net import Net
     from .stored import StoredWeights
 
@@ -88,6 +88,7 @@ def load_caffe(
     )
     files = tuple(dict.fromkeys(file for file in (path, weights) if file is not None))
     folder = (weights or path).parent
+    engine = _engine(net, imported, weights) if in_caffe else None
     source = Source(
         path=path,
         files=files,
@@ -97,7 +98,8 @@ def load_caffe(
         blobs=imported.blobs,
         filled=imported.filled,
         preprocessing=functools.partial(_preprocessing, net) if net.transform is not None else None,
-        runner=_caffe_runner(net, imported, weights) if in_caffe else None,
+        runner=None if engine is None else engine.runner,
+        differentiator=None if engine is None else engine.differentiator,
     )
     model = Model(imported.proto, source)
     for note in _notes(net, model, stored):
@@ -105,19 +107,10 @@ def load_caffe(
     return model
 
 
-def _caffe_runner(
-    net: Net, imported: ImportedNet, weights: Path | None
-) -> Callable[[Model, Sequence[str]], PycaffeRunner]:
-    from ..pycaffe import PycaffeRunner, find_caffe
+def _engine(net: Net, imported: ImportedNet, weights: Path | None) -> PycaffeEngine:
+    from ..pycaffe import PycaffeEngine
 
-    def runner(model: Model, tensors: Sequence[str]) -> PycaffeRunner:
-        # Caffe would draw these by its own chance
-        filled = model.values(imported.filled)
-        caffe = find_caffe()
-        with model.named_in_errors():
-            return PycaffeRunner(caffe, net, imported.layers, tensors, weights=weights, parameters=filled)
-
-    return runner
+    return PycaffeEngine(net, imported.layers, weights, imported.filled)
 
 
 def _nameable(stored: StoredWeights) -> StoredWeights:

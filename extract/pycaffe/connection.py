@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import ModelError
 from . import channel
 from .channel import Array
-from .log import last_line, last_words
+from .log import last_line, last_words, way_back
 
 _WORKER = Path(__file__).with_name("worker.py")
 # Seconds. Importing Caffe takes one or two, from a slow network drive many.
@@ -55,6 +55,7 @@ class Connection:
         self.scratch = Path(folder.name)
         self.discarded: list[int] = []
         self._log = self.scratch / "log"
+        self._lock = threading.Lock()
         try:
             self._popen = _started(python, self._log)
         except OSError as error:
@@ -77,13 +78,23 @@ class Connection:
         ModelError
             If Caffe refuses the request or dies of it.
         """
+        with self._lock:
+            return self._ask(header, arrays)
+
+    def _ask(
+        self, header: Mapping[str, Any], arrays: Sequence[NDArray[Any]]
+    ) -> tuple[dict[str, Any], list[Array]]:
         asked = self._log.stat().st_size
         discarded = [self.discarded.pop() for _ in range(len(self.discarded))]
+        layer = None
         try:
             channel.send(_pipe(self._popen.stdin), {**header, "discarded": discarded}, arrays)
             answer, results = channel.receive(_pipe(self._popen.stdout))
+            while "at" in answer:
+                layer = answer["at"]
+                answer, results = channel.receive(_pipe(self._popen.stdout))
         except (channel.BrokenMessageError, OSError) as error:
-            words = last_words(self._logged(asked), self._status())
+            words = last_words(self._logged(asked), self._status(), layer)
             self.end()
             raise ModelError(words) from error
         except BaseException:
@@ -91,7 +102,7 @@ class Connection:
             self.end()
             raise
         if "error" in answer:
-            raise ModelError(f"Caffe: {answer['error']}")
+            raise ModelError(f"Caffe{way_back(layer)}: {answer['error']}")
         return answer, results
 
     def _greet(self, python: str) -> None:

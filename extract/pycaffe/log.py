@@ -18,7 +18,7 @@ _LONGEST = 400
 _BY_SIGNAL = 128
 
 
-def last_words(log: str, status: int | None) -> str:
+def last_words(log: str, status: int | None, layer: str | None = None) -> str:
     """Return on one line why Caffe ended.
 
     Parameters
@@ -27,13 +27,22 @@ def last_words(log: str, status: int | None) -> str:
         What it has written to stderr since it was asked.
     status : int or None
         Its exit status, negative for a signal; None where it has not ended.
+    layer : str, optional
+        Where it was on the way back.
     """
+    where = way_back(layer)
     fatal = _FATAL.search(log)
     if fatal is None:
-        return f"Caffe stopped: {last_line(log) or _described(status)}"
+        return f"Caffe stopped{where}: {last_line(log) or _described(status)}"
     created = _CREATED.findall(log)
-    where = f" at layer {created[-1]!r}" if len(created) > len(_SET_UP.findall(log)) else ""
+    if len(created) > len(_SET_UP.findall(log)):
+        where = f" at layer {created[-1]!r}"
     return f"Caffe stopped{where}: {_short(_KNOWN_TYPES.sub('', fatal[1]))}"
+
+
+def way_back(layer: str | None) -> str:
+    """Say where Caffe was on the way back; nothing where it was on none."""
+    return "" if layer is None else f" on the way back through layer {layer!r}"
 
 
 def last_line(log: str) -> str:

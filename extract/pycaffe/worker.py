@@ -1,7 +1,8 @@
 """The process that runs Caffe: reads requests from its standard input, answers on its standard output.
 
 It runs in whatever interpreter has Caffe: valid Python 2.7 and 3, with imports from numpy, caffe and the
-standard library only. `channel` says what a message looks like, and is its other end.
+standard library only. `channel` says what a message looks like, and is its other end. Messages that only say
+``at`` which layer a request is come before its answer.
 """
 
 # What Python 2.7 has no better way for:
@@ -24,12 +25,13 @@ FLOAT = "<f4"
 
 
 class Session(object):
-    """What requests share: the modules, and the networks by number."""
+    """What requests share: the modules, what tells the other side how far a request is, and the networks."""
 
-    def __init__(self, caffe, numpy):
-        # type: (Any, Any) -> None
+    def __init__(self, caffe, numpy, tell):
+        # type: (Any, Any, Any) -> None
         self.caffe = caffe
         self.numpy = numpy
+        self.tell = tell
         self.nets = {}  # type: dict[int, Any]
 
 
@@ -40,6 +42,7 @@ class Loaded(object):
         # type: (Any, list[Any], list[Any], list[Any]) -> None
         self.net = net
         self.blobs = net.blobs
+        self.names = list(net._layer_names)
         self.places = layer_places(net, names)
         self.makers = dict.fromkeys(inputs, -1)
         for place, made in zip(self.places, tops):
@@ -114,7 +117,7 @@ def backward(session, request, arrays):
     its memory changes it.
     """
     loaded = session.nets[request["net"]]
-    net, wanted = loaded.net, request["blobs"]
+    wanted = request["blobs"]
     seeds = list(zip(request["seeds"], arrays))
     for name, array in seeds:
         shape = loaded.blob(name).data.shape
@@ -128,7 +131,7 @@ def backward(session, request, arrays):
     gradients = {}  # type: dict[str, Any]
     for stop in sorted(set(map(loaded.maker, request["seeds"] + wanted)), reverse=True):
         if stop < at:
-            net._backward(at, stop + 1)
+            go_back(session, loaded, at, stop + 1)
             at = stop
         for name, array in seeds:
             if loaded.maker(name) == stop:
@@ -136,9 +139,16 @@ def backward(session, request, arrays):
         reached = [name for name in wanted if loaded.maker(name) == stop]
         gradients.update((name, loaded.blob(name).diff.copy()) for name in reached)
     lowest = min([loaded.places[layer] for layer, _ in request["parameters"]] + [at + 1])
-    if lowest <= at:
-        net._backward(at, lowest)
+    go_back(session, loaded, at, lowest)
     return {}, [gradients[name] for name in wanted] + [parameter.diff for parameter in parameters]
+
+
+def go_back(session, loaded, start, end):
+    # type: (Session, Loaded, int, int) -> None
+    """Run layers backward, and say which one before each: one without a backward aborts the process."""
+    for place in range(start, end - 1, -1):
+        session.tell({"at": loaded.names[place]})
+        loaded.net._backward(place, place)
 
 
 def parameters(session, request, arrays):
@@ -351,7 +361,7 @@ def main():
         send(writer, {"error": described(error)})
         return
     send(writer, {})
-    session = Session(caffe, numpy)
+    session = Session(caffe, numpy, lambda header: send(writer, header))
     while True:
         try:
             request, arrays = receive(reader, numpy)

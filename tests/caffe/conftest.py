@@ -27,3 +27,9 @@ def caffe(caffe_python: str) -> Iterator[CaffeProcess]:
     """Return a process that runs it; after a crash it starts anew."""
     with CaffeProcess(caffe_python) as process:
         yield process
+
+
+@pytest.fixture
+def one_process(caffe: CaffeProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the networks of the pycaffe engine in that process: to start one takes a second."""
+    monkeypatch.setattr("extract.pycaffe.engine.find_caffe", lambda: caffe)

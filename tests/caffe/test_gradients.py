@@ -11,15 +11,12 @@ import numpy as np
 import pytest
 
 from extract import Model, load_model
-from extract.caffe.importer import import_net
-from extract.caffe.prototxt import read_net
 from extract.errors import ModelError
 from extract.gradients import gradients
 from extract.pycaffe import CaffeProcess
-from extract.pycaffe.edits import edits
 from tests.caffe.cases import all_cases
 from tests.caffe.gradients import Asked, caffes, refused
-from tests.caffe.harness import TOLERANCE, Answer, Arrays, ask, difference, differences, put_case
+from tests.caffe.harness import TOLERANCE, Answer, ask, difference, differences, put_case
 from tests.caffe.make_goldens import read_golden
 from tests.caffe.make_gradient_goldens import golden_names, read_gradients
 from tests.caffe.test_networks import DEPLOYED, Places, places  # noqa: F401  (a fixture)
@@ -67,6 +64,10 @@ class Network:
         return load_model(self.prototxt, self.answer.caffemodel)
 
     @property
+    def model_in_caffe(self) -> Model:
+        return load_model(self.prototxt, self.answer.caffemodel, engine="pycaffe")
+
+    @property
     def x(self) -> np.ndarray:
         return np.asarray(self.answer.first["data"])
 
@@ -90,32 +91,25 @@ def network(
         file.unlink()
 
 
-def _of_caffe(process: CaffeProcess, network: Network, wrt: list[str]) -> Arrays:
-    """Return the gradients of a class, summed over the pictures, with respect to tensors."""
-    net = read_net(network.prototxt)
-    part = edits(net, import_net(net).layers, [network.scores])
-    loaded = process.load(network.prototxt, network.answer.caffemodel, part)
-    (scores,) = loaded.forward({"data": network.x}, [network.scores])
-    seed = np.zeros_like(scores)
-    seed[:, network.index] = 1
-    return dict(zip(wrt, loaded.backward({network.scores: seed}, wrt), strict=True))
-
-
-def test_gradients_of_a_class_are_those_of_caffe(network: Network, caffe: CaffeProcess) -> None:
+@pytest.mark.usefixtures("one_process")
+@pytest.mark.parametrize("reduce", [None, "sum"])
+def test_gradients_of_a_class_are_those_of_caffe(network: Network, reduce: str | None) -> None:
     model = network.model
     convolutions = [name for name, layer in model.layers.items() if layer.operator == "Convolution"]
     assert len(convolutions) >= 3
     wrt = [f"{name}.{role}" for name in convolutions for role in ("weight", "bias")]
     names = [*wrt, *convolutions, "data"]
-    ours = gradients(model, network.x, network.target, names, reduce="sum")
-    theirs = _of_caffe(caffe, network, [model.tensor(name) for name in names])
+    ours, theirs = (
+        gradients(engine, network.x, network.target, names, reduce=reduce)
+        for engine in (model, network.model_in_caffe)
+    )
     shapes = model.shapes({"data": network.x.shape})
     lines = []
     for name in names:
         layer = name.rpartition(".")[0]
         summed = np.prod([shapes[model.tensor(layer)][axis] for axis in (0, 2, 3)]) if layer else 0
         tolerance = TOLERANCE * (2 if summed > MANY_POSITIONS else 1)
-        if line := difference(ours[name], theirs[model.tensor(name)], tolerance):
+        if line := difference(ours[name], theirs[name], tolerance):
             lines.append(f"{name}: {line}")
     assert lines == []
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ import pytest
 from converters import read
 from tests.extract.nets import NINE, save, toy
 from tests.extract.test_gradients import AT_CONV1, AT_KERNELS, AT_X
+from tests.extract.test_pycaffe import modules  # noqa: F401  (a fixture)
+from tests.extract.test_pycaffe_gradients import PROTOTXT
 
 
 @pytest.fixture
@@ -68,6 +72,41 @@ def test_the_graph_can_be_kept_for_other_tools(cnnvis, here):
     feeds = {"x": NINE, "seed:objective": np.ones(1, np.float32)}
     (found,) = session.run(["grad:conv1_w"], feeds)
     np.testing.assert_array_equal(found, AT_KERNELS)
+
+
+@pytest.fixture
+def in_caffe(here, modules, monkeypatch):  # noqa: F811
+    """The words of a call for a Caffe network, which a stand-in for Caffe runs."""
+    monkeypatch.setenv("PYTHONPATH", str(modules), prepend=os.pathsep)
+    monkeypatch.setenv("CNNVIS_CAFFE_PYTHON", sys.executable)
+    Path("net.prototxt").write_text(PROTOTXT.replace("dim: 3 dim: 2", "dim: 1 dim: 3 dim: 2"))
+    np.save("six.npy", np.arange(6, dtype=np.float32).reshape(1, 3, 2))
+    words = "gradients net.prototxt --engine pycaffe --image six.npy --target two:0,1,0 --wrt one -o out"
+    return words.split()
+
+
+def test_gradients_by_caffe(cnnvis, in_caffe):
+    done = cnnvis(*in_caffe)
+    assert done.code == 0, done.err
+    volume = volumes(done)["one_target-two%3A0,1,0_grad.nrrd"]
+    np.testing.assert_array_equal(volume.data, [[[0, 0], [1, 0], [0, 0]]])
+    assert volume.facts["model"]["engine"] == "pycaffe"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--save-graph", "new/grad.onnx"), "Caffe computes these gradients without a graph"),
+        (("--method", "guided-backprop"), "Caffe goes back through layers by their own rules"),
+    ],
+)
+def test_what_caffe_has_not(cnnvis, in_caffe, words, message):
+    done = cnnvis(*in_caffe, *words)
+    assert done.code == 2
+    assert f"net.prototxt: {message}" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert not Path("out").exists()
+    assert not Path("new").exists()
 
 
 def test_the_preset_is_symmetric_about_zero(cnnvis, here):

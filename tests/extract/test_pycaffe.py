@@ -94,6 +94,10 @@ class Net(object):
                 self.top(layer).data[...] = self.bottom(layer).data + layer.amount
     def _backward(self, start, end):
         for layer in reversed(self.proto[end : start + 1]):
+            if layer.type == "NoReturn":
+                os._exit(4)
+            if layer.type == "Refuse":
+                raise RuntimeError("not in this direction")
             if layer.type != "Input":
                 self.bottom(layer).diff[...] = self.top(layer).diff
 """

@@ -53,6 +53,12 @@ if TYPE_CHECKING:
     help="The gradient itself, or a way to make it easier to read; the side-car names its paper.",
 )
 @click.option(
+    "--check",
+    "checked",
+    is_flag=True,
+    help="First compare the gradients for the first image with central differences in float64, as a table.",
+)
+@click.option(
     "--save-graph",
     type=options.file_path,
     metavar="GRAD.onnx",
@@ -80,6 +86,7 @@ def command(
     feeds: tuple[tuple[str, Path], ...],
     batch: int,
     method: str,
+    checked: bool,
     save_graph: Path | None,
     provider: tuple[str, ...],
     quiet: bool,
@@ -97,6 +104,7 @@ def command(
       cnnvis gradients deploy.prototxt --weights net.caffemodel --image cat.jpg --preprocess caffe \\
         --target fc8:281 --wrt conv1.weight --wrt conv1 --wrt data -o volumes
       cnnvis gradients net.onnx --image cat.jpg --target top --wrt conv5 --method grad-cam -o volumes
+      cnnvis gradients net.onnx --image cat.jpg --target top --wrt conv1.weight --check -o volumes
     """
     from extract.arrays import open_array
     from extract.attribution.methods import METHODS
@@ -106,7 +114,7 @@ def command(
     from extract.targets import targets_of
     from extract.to_onnx import save_onnx
 
-    from . import feeding
+    from . import checking, feeding
     from .export import Export, targets
     from .kernels import Kernels
     from .progress import progress
@@ -114,6 +122,8 @@ def command(
     from .views import Places, View, has_3d_maps
 
     values = {name: open_array(file) for name, file in feeds}
+    if checked and method != "plain":
+        raise click.ClickException(f"--check is for gradients themselves, and method {method} is none")
     described = opened(preprocessing.get("size"), {name: array.shape for name, array in values.items()})
     fixed, model = feeding.fed(described.model, values)
     neurons = targets_of(model, target)
@@ -134,6 +144,10 @@ def command(
         **feeding.feed_facts(feeds),
         **software(),
     }
+    if checked:
+        (first,) = batches(sources[:1], settings, image.channels_first, 1)
+        x = feeding.feed_of(image, first, fixed)
+        facts["check"] = checking.check(model, x, target, names, first[0].name, quiet=quiet)
     quantity = "grad" if method == "plain" else method
     view = View(layout, "identity", z_spacing, facts, quantity, "gradient", target)
     export = Export(out, targets(formats), dtype, preset)

@@ -13,7 +13,8 @@ import onnxruntime
 import pytest
 
 from converters import read
-from tests.extract.nets import NINE, save, toy
+from extract.differentiate.registry import Entry, entries
+from tests.extract.nets import NINE, model_of, save, toy
 from tests.extract.test_gradients import AT_CONV1, AT_KERNELS, AT_X
 from tests.extract.test_pycaffe import modules  # noqa: F401  (a fixture)
 from tests.extract.test_pycaffe_gradients import PROTOTXT
@@ -129,9 +130,58 @@ def test_methods_are_switches(cnnvis, here, method, expected):
     assert "arXiv" in volume.facts["method"]["reference"]
 
 
+def test_check_compares_with_central_differences(cnnvis, here):
+    done = cnnvis(*CALL, "--wrt", "conv1.weight", "--wrt", "x", "--check")
+    assert done.code == 0, done.err
+    head, columns, *rows, end = done.err.splitlines()
+    assert "12 comparisons, tolerance 1e-06" in head
+    assert "s" in head.split("about ")[1]
+    assert columns.split() == ["gradient", "difference", "apart", "allowed"]
+    assert len(rows) == 12
+    assert end == "12 agree, 0 lie at kinks, where there is no derivative"
+    assert volumes(done)["x_target-fc%3A0_grad.nrrd"].facts["check"]["comparisons"] == 12
+
+
+def test_check_points_kinks_out(cnnvis, here):
+    np.save("nine.npy", np.zeros_like(NINE[0]))
+    done = cnnvis(*CALL, "--wrt", "x", "--check")
+    assert done.code == 0, done.err
+    assert "kink: a convention" in done.err
+
+
+def test_a_wrong_gradient_is_told(cnnvis, here, monkeypatch):
+    rule = entries()["Flatten"].rule
+    twice = Entry(lambda step: [step.add("Add", *[g] * 2) for g in rule(step)], per_image=True)
+    monkeypatch.setitem(entries(), "Flatten", twice)
+    done = cnnvis(*CALL, "--wrt", "x", "--check")
+    assert done.code == 1
+    assert "comparisons disagree, first that of 'x', direction 1: gradient" in done.err
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_norms_of_filters(cnnvis, tmp_path, monkeypatch, transposed):
+    monkeypatch.chdir(tmp_path)
+    values = np.arange(2 * 3 * 2 * 3, dtype=np.float32).reshape((2, 3, 2, 3))
+    node = onnx.helper.make_node(
+        "ConvTranspose" if transposed else "Conv", ["x", "w"], ["y"], "conv", pads=[0, 1, 0, 1]
+    )
+    save(model_of([node], {"x": ["N", values.shape[not transposed], 5, 4]}, ["y"], {"w": values}), tmp_path)
+    done = cnnvis("weights", "net.onnx", "--layer", "conv", "--layout", "norm", "-o", "out")
+    assert done.code == 0, done.err
+    norms = np.sqrt((values**2).sum(axis=0 if transposed else 1))
+    volume = read(done.out[0])
+    np.testing.assert_allclose(volume.data, norms, rtol=1e-6)
+    assert volume.facts["layout"]["axes"] == ["kernel x", "kernel y", "output"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (
+            ("--check", "--method", "grad-cam"),
+            "--check is for gradients themselves, and method grad-cam is none",
+        ),
         (("--target", "fc"), "'fc' is no target: NAME:INDEX"),
         (("--target", "fc:7"), "'fc:7': index 7 is beyond axis 1, of size 2"),
         (("--target", "fd:0"), "no layer or tensor 'fd'; nearest: f, fc"),

@@ -55,5 +55,5 @@ def test_norms_of_maps_over_their_channels(shape):
 
 
 def test_norms_are_summed_without_overflow():
-    (volume,) = lay_out(np.full((2, 1, 1), 3e38, np.float32), "norm")
-    assert np.isposinf(volume.data).item() or volume.data.item() == pytest.approx(2**0.5 * 3e38)
+    (volume,) = lay_out(np.full((2, 1, 1), 2e19, np.float32), "norm")
+    assert volume.data.item() == pytest.approx(2**0.5 * 2e19)

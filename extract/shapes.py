@@ -145,7 +145,7 @@ def _skeleton(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _mend(node: onnx.NodeProto, skeleton: onnx.ModelProto) -> None:
-    """Make of a node whose outputs are inferred wrongly, or not at all, one that has their types and shapes."""
+    """Make of a node whose outputs are inferred wrongly, or not at all, one with the right ones."""
     version = next((entry.version for entry in skeleton.opset_import if entry.domain in ("", "ai.onnx")), 1)
     if node.op_type in _SHAPED_LIKE_THEIR_INPUT:
         del node.input[1:], node.output[1:], node.attribute[:]

@@ -28,6 +28,14 @@ def operators() -> list[type[OpRun]]:
         def _run(self, x):
             return (_erf(x),)
 
+    class GatherElements(OpRun):
+        """The evaluator's own fails along axes of more than 64 values."""
+
+        op_domain = ""
+
+        def _run(self, x, indices, axis=0):
+            return (np.take_along_axis(x, indices, axis),)
+
     class Gelu(OpRun):
         """The evaluator's own takes the error function in float32."""
 
@@ -76,7 +84,7 @@ def operators() -> list[type[OpRun]]:
             centred = x - x.mean(axis=tuple(axes), keepdims=True)
             return (centred / (x.std(axis=tuple(axes), keepdims=True) + 1e-9),)
 
-    return [Erf, Gelu, LpNormalization, LRN, MaxPool, MeanVarianceNormalization]
+    return [Erf, GatherElements, Gelu, LpNormalization, LRN, MaxPool, MeanVarianceNormalization]
 
 
 def _erf(x: NDArray[Any]) -> NDArray[Any]:

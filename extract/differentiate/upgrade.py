@@ -32,7 +32,7 @@ _FREE_WEIGHTS = 4
 # Stands for a set later than all: nodes of any set may be of the old form.
 _ALWAYS = 2**31
 # Operators whose new form is one of a later set than `OPSET`, or is written in such a form.
-_SINCE = {"DFT": 20, "DeformConv": 20, "GridSample": 20}
+_SINCE = {"DFT": 20, "DeformConv": 20, "GridSample": 20, "STFT": 20}
 
 Rewrite = Callable[[Old], Sequence["onnx.NodeProto"]]
 
@@ -78,7 +78,7 @@ def upgraded(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _needed_set(proto: onnx.ModelProto, version: int) -> int:
-    """Return the oldest set that rules know, that has the new forms, and in which onnx counts windows right."""
+    """Return the oldest set that has the forms that rules know, and in which onnx counts windows right."""
     nodes = [node for graph in graphs(proto.graph) for node in graph.node if node.domain in ("", "ai.onnx")]
     if any(may_miscount(node, version) for node in nodes):
         return POOLED_RIGHT
@@ -167,7 +167,7 @@ def _clip(old: Old) -> Sequence[onnx.NodeProto]:
 def _dft(old: Old) -> Sequence[onnx.NodeProto]:
     """The axis is an input."""
     inputs = [*old.node.input, ""][:2]
-    return [old.changed([*inputs, old.constant(np.int64(old.attribute("axis", 1)))], without=["axis"])]
+    return [old.changed([*inputs, old.integers(old.attribute("axis", 1))], without=["axis"])]
 
 
 def _dropout(old: Old) -> Sequence[onnx.NodeProto]:

@@ -43,7 +43,6 @@ APART = {
     "test_attention_local_window_gqa_rank4_mask": MASKED,
     "test_attention_4d_causal_nonpad_negative_offset_structural_empty": MASKED,
     "test_causal_conv_with_state_s(ilu|wish).*": "the reference evaluator computes in float32",
-    "test_roialign_mode_max": "only averages have a rule",
     "test_maxunpool_export_with_output_shape": "the case counts indices in another shape than the output",
 }
 # Values brought to where a function is defined, its third derivative moderate, or float32 not saturated:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..graph import graphs, subgraphs
 from ..shapes import annotated
+from .bodies import written_out
 from .rules.recurrent import unrolled
 from .upgrade import upgraded
 
@@ -25,8 +26,8 @@ def prepared(proto: onnx.ModelProto, known: Collection[str]) -> onnx.ModelProto:
         The model; it is left as it is. Its weights may be external data.
     known : collection of str
         Operators that have rules, or need none. Others, and local functions, are replaced by the nodes that
-        ONNX or the model defines them by, if it does; and what those consist of likewise. Recurrent nodes
-        are replaced by their time steps.
+        ONNX or the model defines them by, if it does; and what those consist of likewise; so are some that
+        this package defines by others. Recurrent nodes are replaced by their time steps.
 
     Raises
     ------
@@ -37,7 +38,7 @@ def prepared(proto: onnx.ModelProto, known: Collection[str]) -> onnx.ModelProto:
 
     if proto.functions:
         proto = onnx.inliner.inline_local_functions(proto, convert_version=True)
-    proto = unrolled(upgraded(proto))
+    proto = unrolled(written_out(upgraded(proto)))
     whole = set(known)
     while composite := sorted(name for name in _used(proto) - whole if _has_body(proto, name)):
         expanded = _expanded(proto, composite[0])

@@ -6,7 +6,7 @@ Resize and Upsample of sets before 11 other coordinates than they have (onnx 1.2
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..errors import ModelError
 from ..graph import graphs, reads
 from ..shapes import POOLED_RIGHT, forget_shapes, may_miscount
 from .facts import facts_of
-from .old import Old
+from .old import Old, Rewrite, names_in
 from .step import Workshop, describe
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ _FREE_WEIGHTS = 4
 _ALWAYS = 2**31
 # Operators whose new form is one of a later set than `OPSET`, or is written in such a form.
 _SINCE = {"DFT": 20, "DeformConv": 20, "GridSample": 20, "STFT": 20}
-
-Rewrite = Callable[[Old], Sequence["onnx.NodeProto"]]
 
 
 def upgraded(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -65,7 +63,7 @@ def upgraded(proto: onnx.ModelProto) -> onnx.ModelProto:
             f"{OLDEST} or later"
         )
     result = _as_set(proto, target)
-    workshop = Workshop(facts_of(proto), _names(proto))
+    workshop = Workshop(facts_of(proto), names_in(proto))
     for graph in graphs(result.graph):
         used = {name for node in graph.node for name in reads(node)} | {value.name for value in graph.output}
         nodes = [new for node in graph.node for new in _rewritten(node, own.version, workshop, used)]
@@ -124,16 +122,6 @@ def _as_set(proto: onnx.ModelProto, version: int) -> onnx.ModelProto:
         result.graph.input.extend(inputs)
     result.ir_version = max(proto.ir_version, _FORMAT)
     return result
-
-
-def _names(proto: onnx.ModelProto) -> set[str]:
-    taken: set[str] = set()
-    for graph in graphs(proto.graph):
-        taken.update(value.name for value in graph.input)
-        taken.update(tensor.name for tensor in graph.initializer)
-        for node in graph.node:
-            taken.update((*node.input, *node.output, node.name))
-    return taken
 
 
 def _axes_input(old: Old) -> Sequence[onnx.NodeProto]:

@@ -23,6 +23,7 @@ from onnx.backend.test.case.test_case import TestCase
 
 from extract.differentiate import NoGradientError
 from extract.differentiate.backward import CONSTANT
+from extract.differentiate.bodies import BODIES
 from extract.differentiate.double import evaluator, to_double
 from extract.differentiate.prepare import prepared
 from extract.differentiate.registry import entries
@@ -56,6 +57,8 @@ MOVED = {
 }
 # Inputs that shift no value smoothly, or of which nobody asks a gradient: operator -> names in its schema.
 FIXED = {"RoiAlign": {"rois"}, "Upsample": {"scales"}}
+# Inputs that have a gradient although the standard says that they have none: operator -> names in its schema.
+ALSO = {"DFT": {"input"}, "STFT": {"signal", "window"}, "GridSample": {"grid"}}
 
 
 @functools.cache
@@ -87,7 +90,7 @@ def has_rule(case: TestCase) -> bool:
     """Return whether the operator has a rule, or is made of operators that have."""
     if operator(case) in entries():
         return True
-    if operator(case) not in composite() | REWRITES.keys() or operator(case) == "Scan":
+    if operator(case) not in composite() | REWRITES.keys() | BODIES.keys() or operator(case) == "Scan":
         return False
     made_of = {node.op_type for node in prepared(case.model, {*entries(), *CONSTANT}).graph.node}
     return made_of <= {*entries(), *CONSTANT, "Constant", "ConstantOfShape"}
@@ -104,7 +107,7 @@ def composite() -> frozenset[str]:
 
 
 def differentiable(case: TestCase) -> list[str]:
-    """Return the inputs of a case that the standard does not call non-differentiable."""
+    """Return the inputs of a case that have a gradient, by the standard or in truth."""
     node = case.model.graph.node[0]
     schema = onnx.defs.get_schema(node.op_type, case.model.opset_import[0].version)
     never = onnx.defs.OpSchema.DifferentiationCategory.NonDifferentiable
@@ -113,7 +116,7 @@ def differentiable(case: TestCase) -> list[str]:
     for i, name in enumerate(node.input):
         formal = schema.inputs[min(i, len(schema.inputs) - 1)]
         fixed = formal.differentiation_category == never or formal.name in FIXED.get(node.op_type, ())
-        if kinds.get(name) in FLOATING and not fixed:
+        if kinds.get(name) in FLOATING and (not fixed or formal.name in ALSO.get(node.op_type, ())):
             found.append(name)
     return found
 

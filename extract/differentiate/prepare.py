@@ -9,6 +9,7 @@ from ..graph import graphs, subgraphs
 from ..shapes import annotated
 from .bodies import written_out
 from .rules.recurrent import unrolled
+from .scan import scans_unrolled
 from .upgrade import upgraded
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def prepared(proto: onnx.ModelProto, known: Collection[str]) -> onnx.ModelProto:
     known : collection of str
         Operators that have rules, or need none. Others, and local functions, are replaced by the nodes that
         ONNX or the model defines them by, if it does; and what those consist of likewise; so are some that
-        this package defines by others. Recurrent nodes are replaced by their time steps.
+        this package defines by others. Recurrent nodes and Scan are replaced by their steps.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def prepared(proto: onnx.ModelProto, known: Collection[str]) -> onnx.ModelProto:
             # its body depends on types that cannot be known
             whole.add(composite[0])
         proto = expanded
-    return proto
+    return scans_unrolled(proto)
 
 
 def _used(proto: onnx.ModelProto) -> set[str]:

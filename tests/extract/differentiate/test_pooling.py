@@ -136,6 +136,15 @@ def test_the_norm_of_zeros_has_slope_0() -> None:
     assert found == pytest.approx(np.array([[[0, 0, 0.6, -0.8]]]))
 
 
+@pytest.mark.parametrize(("order", "slopes"), [(1, [0, 1, -1]), (2, [0, 0.6, -0.8])])
+def test_global_norms_of_zeros_have_slope_0(order: int, slopes: list[float]) -> None:
+    x = np.array([[[0, 3, -4], [0, 0, 0]]], np.float32)
+
+    found = gradient_of("GlobalLpPool", {"x": x}, wrt="x", p=order)
+
+    assert found == pytest.approx(np.array([[slopes, [0, 0, 0]]]))
+
+
 @pytest.mark.parametrize("operator", ["GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"])
 @pytest.mark.parametrize("open_axes", OPEN, ids=SIZES)
 @pytest.mark.parametrize("shape", [(2, 3, 7), (2, 3, 4, 5), (2, 3, 2, 3, 4)])

@@ -1,4 +1,4 @@
-"""Values between pixels, which onnx 1.23's reference evaluator takes at positions of float32."""
+"""Grids and values between pixels, which onnx 1.23's reference evaluator takes in float32."""
 
 # The signatures of operators are onnx's, with an argument for each attribute.
 # mypy: disable-error-code="no-untyped-def"
@@ -20,6 +20,20 @@ if TYPE_CHECKING:
 def operators() -> list[type[OpRun]]:
     """Return implementations that take the place of the evaluator's own."""
     from onnx.reference.op_run import OpRun
+
+    class AffineGrid(OpRun):
+        """The evaluator's own is of float32."""
+
+        op_domain = ""
+
+        def _run(self, theta, size, align_corners=0):
+            axes = [
+                np.linspace(-1, 1, n) if align_corners else (2 * np.arange(n) + 1) / n - 1 for n in size[2:]
+            ]
+            # a grid counts axes from the last
+            places = np.meshgrid(*axes, indexing="ij")[::-1]
+            points = np.stack([*places, np.ones_like(places[0])], axis=-1)
+            return (np.einsum("nij,...j->n...i", theta, points.astype(theta.dtype)),)
 
     class DeformConv(OpRun):
         """The evaluator's own takes minutes, too."""
@@ -45,7 +59,7 @@ def operators() -> list[type[OpRun]]:
             ]
             return (sampled(x, positions, mode.removeprefix("bi"), padding_mode, bool(align_corners)),)
 
-    return [DeformConv, GridSample]
+    return [AffineGrid, DeformConv, GridSample]
 
 
 def sampled(

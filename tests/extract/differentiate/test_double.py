@@ -201,6 +201,13 @@ def test_grid_sample(mode: str, padding: str, align: int) -> None:
     _compare("GridSample", x, grid, bound=ROUNDED, mode=mode, padding_mode=padding, align_corners=align)
 
 
+@pytest.mark.parametrize("align", [0, 1])
+@pytest.mark.parametrize("size", [[2, 3, 5, 7], [2, 3, 4, 5, 2]])
+def test_affine_grid(size: list[int], align: int) -> None:
+    theta = RNG.normal(size=(2, len(size) - 2, len(size) - 1)).astype(np.float32)
+    _compare("AffineGrid", theta, np.array(size), align_corners=align)
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_deform_conv(masked: bool) -> None:
     x, weight = (RNG.normal(size=shape).astype(np.float32) for shape in ((2, 4, 5, 7), (6, 2, 3, 2)))

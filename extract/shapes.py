@@ -13,6 +13,49 @@ from .graph import shell, stub
 if TYPE_CHECKING:
     import onnx
 
+# Operators whose first output has the type and shape of the first input; onnx 1.23 infers none of it.
+_SHAPED_LIKE_THEIR_INPUT = frozenset({"GroupNormalization", "MeanVarianceNormalization"})
+# The operator set since which onnx knows that no window of a pool starts behind the padding.
+POOLED_RIGHT = 22
+_POOLS = frozenset({"AveragePool", "LpPool", "MaxPool"})
+
+
+def may_miscount(node: onnx.NodeProto, version: int) -> bool:
+    """Return whether inference may give a pool one more window than it has: one behind input and padding.
+
+    Parameters
+    ----------
+    node : onnx.NodeProto
+        Any node of ONNX's own operators.
+    version : int
+        The operator set.
+    """
+    import onnx
+
+    if node.op_type not in _POOLS or version >= POOLED_RIGHT:
+        return False
+    given = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    if not given.get("ceil_mode"):
+        return False
+    kernel = given["kernel_shape"]
+    ones = [1] * len(kernel)
+    rows = zip(
+        kernel,
+        given.get("dilations", ones),
+        given.get("strides", ones),
+        given.get("pads", [0] * 2 * len(kernel))[len(kernel) :],
+        strict=True,
+    )
+    # the last of the windows that are counted starts at most size + pads - extent + stride - 1
+    return any((k - 1) * dilation + 1 < stride + behind for k, dilation, stride, behind in rows)
+
+
+def forget_shapes(graph: onnx.GraphProto) -> None:
+    """Drop what a graph says of the shapes of tensors behind its inputs."""
+    del graph.value_info[:]
+    for value in graph.output:
+        value.type.tensor_type.ClearField("shape")
+
 
 def infer(proto: onnx.ModelProto, inputs: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int | None, ...]]:
     """Return the shape of each tensor that shape inference finds, None for sizes that stay open.
@@ -44,6 +87,8 @@ def annotated(
 ) -> onnx.ModelProto:
     """Return a model with the types and shapes that shape inference finds, but without its large weights.
 
+    Its nodes are for the inference only: some are replaced by others whose outputs onnx infers rightly.
+
     Parameters
     ----------
     proto : onnx.ModelProto
@@ -71,11 +116,9 @@ def annotated(
         for axis, dim in enumerate(value.type.tensor_type.shape.dim):
             if dim.WhichOneof("value") is None:
                 dim.dim_param = f"{value.name}.{axis}"
-    if inputs:
-        # what the file says of later tensors was said for its own input sizes
-        del skeleton.graph.value_info[:]
-        for value in skeleton.graph.output:
-            value.type.tensor_type.ClearField("shape")
+    if inputs or skeleton.functions:
+        # what the file says of later tensors was said for its own input sizes, or by miscounting
+        forget_shapes(skeleton.graph)
     try:
         return onnx.shape_inference.infer_shapes(skeleton, data_prop=True)
     except onnx.shape_inference.InferenceError as error:
@@ -88,6 +131,9 @@ def _skeleton(proto: onnx.ModelProto) -> onnx.ModelProto:
     result = shell(proto)
     graph, source = result.graph, proto.graph
     graph.node.extend(source.node)
+    for node in graph.node:
+        if node.domain in ("", "ai.onnx"):
+            _mend(node, result)
     graph.input.extend(source.input)
     graph.output.extend(source.output)
     graph.value_info.extend(source.value_info)
@@ -96,3 +142,33 @@ def _skeleton(proto: onnx.ModelProto) -> onnx.ModelProto:
         small = math.prod(tensor.dims) <= SMALL and tensor.data_location != onnx.TensorProto.EXTERNAL
         graph.initializer.append(tensor if small else stub(tensor))
     return result
+
+
+def _mend(node: onnx.NodeProto, skeleton: onnx.ModelProto) -> None:
+    """Make of a node whose outputs are inferred wrongly, or not at all, one with the right ones."""
+    version = next((entry.version for entry in skeleton.opset_import if entry.domain in ("", "ai.onnx")), 1)
+    if node.op_type in _SHAPED_LIKE_THEIR_INPUT:
+        del node.input[1:], node.output[1:], node.attribute[:]
+        node.op_type = "Identity"
+    elif may_miscount(node, version):
+        _pool_newly(node, skeleton)
+
+
+def _pool_newly(node: onnx.NodeProto, skeleton: onnx.ModelProto) -> None:
+    """Move a pool into a function of its own: a function may be of a newer operator set than the graph."""
+    import onnx
+
+    domain = "cnnvis.pools"
+    if not any(entry.domain == domain for entry in skeleton.opset_import):
+        skeleton.opset_import.append(onnx.helper.make_opsetid(domain, 1))
+    newer = [onnx.helper.make_opsetid("", POOLED_RIGHT)]
+    name = f"pool{len(skeleton.functions)}"
+    outputs = [output for output in node.output if output]
+    body = onnx.NodeProto()
+    body.CopyFrom(node)
+    skeleton.functions.append(
+        onnx.helper.make_function(domain, name, list(node.input), outputs, [body], newer)
+    )
+    del node.attribute[:], node.output[:]
+    node.output.extend(outputs)
+    node.domain, node.op_type = domain, name

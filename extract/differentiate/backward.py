@@ -115,7 +115,7 @@ def _walk_back(
     active = _active(proto, workshop.facts, wrt)
     batched = _dependent(proto) if per_image else None
     nodes = list(cut(proto, [output]).graph.node) if _is_made(proto, output) else []
-    _check_rules(nodes, active, table)
+    _check_rules(nodes, active, table, wrt)
     collected: dict[str, list[str]] = {output: [seed]}
     for node in reversed(nodes):
         given = tuple(_summed(workshop, collected, name) for name in node.output)
@@ -133,15 +133,39 @@ def _walk_back(
     return [_summed(workshop, collected, name) for name in wrt]
 
 
-def _check_rules(nodes: Sequence[onnx.NodeProto], active: set[str], table: Mapping[str, Entry]) -> None:
+def _check_rules(
+    nodes: Sequence[onnx.NodeProto], active: set[str], table: Mapping[str, Entry], wrt: Sequence[str]
+) -> None:
     """Raise a NoGradientError for the last node on the way that has no rule."""
-    for node in reversed(nodes):
-        on_the_way = not active.isdisjoint(reads(node)) and not active.isdisjoint(node.output)
-        if on_the_way and _operator(node) not in table:
-            raise NoGradientError(
-                f"{describe(node)}: no gradient is known of this operator; gradients with respect to "
-                f"{node.output[0]!r} and later tensors can be had"
-            )
+    blocked = [
+        node
+        for node in nodes
+        if not active.isdisjoint(reads(node))
+        and not active.isdisjoint(node.output)
+        and _operator(node) not in table
+    ]
+    if not blocked:
+        return
+    read = {name for node in nodes for name in reads(node)}
+    made = [name for name in blocked[-1].output if name in active]
+    earliest = next((name for name in made if name in read), made[0])
+    free = [name for name in wrt if not any(_leads_to(nodes, active, name, node) for node in blocked)]
+    others = f", and with respect to {', '.join(map(repr, free))}" if free else ""
+    raise NoGradientError(
+        f"{describe(blocked[-1])}: no gradient is known of this operator; gradients with respect to "
+        f"{earliest!r} and later tensors can be had{others}"
+    )
+
+
+def _leads_to(nodes: Sequence[onnx.NodeProto], active: set[str], name: str, target: onnx.NodeProto) -> bool:
+    """Return whether a node changes with a tensor."""
+    reached = {name}
+    for node in nodes:
+        if not reached.isdisjoint(reads(node)):
+            if node is target:
+                return True
+            reached.update(active.intersection(node.output))
+    return False
 
 
 def _operator(node: onnx.NodeProto) -> str:

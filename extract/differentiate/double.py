@@ -53,9 +53,10 @@ def evaluator(proto: onnx.ModelProto) -> ReferenceEvaluator:
     """Return onnx's reference evaluator of a model, with the operators mended that it gets wrong."""
     from onnx.reference import ReferenceEvaluator
 
-    from . import mended, mended_windows
+    from . import mended, mended_sampling, mended_windows
 
-    return ReferenceEvaluator(proto, new_ops=[*mended.operators(), *mended_windows.operators()])
+    modules = (mended, mended_sampling, mended_windows)
+    return ReferenceEvaluator(proto, new_ops=[new for module in modules for new in module.operators()])
 
 
 def _nodes(proto: onnx.ModelProto) -> Iterator[onnx.NodeProto]:

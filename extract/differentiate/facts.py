@@ -32,12 +32,15 @@ class Facts:
         Of the tensors whose type is known.
     values : mapping of str to ndarray
         Of the constants that lie in the graph.
+    patched : frozenset of str
+        Tensors that may hold what is not a number, as some node behind replaces values of them.
     """
 
     shapes: Mapping[str, Shape]
     extents: Mapping[str, tuple[int | str | None, ...]]
     dtypes: Mapping[str, np.dtype[Any]]
     values: Mapping[str, NDArray[Any]]
+    patched: frozenset[str]
 
 
 def facts_of(proto: onnx.ModelProto) -> Facts:
@@ -67,7 +70,18 @@ def facts_of(proto: onnx.ModelProto) -> Facts:
         name: tuple(size if isinstance(size, int) else None for size in extent)
         for name, extent in extents.items()
     }
-    return Facts(shapes, extents, dtypes, values)
+    return Facts(shapes, extents, dtypes, values, _patched(proto.graph))
+
+
+def _patched(graph: onnx.GraphProto) -> frozenset[str]:
+    """Return the tensors that a Where chooses from, or an IsNaN looks at."""
+    found: set[str] = set()
+    for node in reversed(graph.node):
+        if node.op_type in ("IsNaN", "Where"):
+            found.update(node.input[node.op_type == "Where" :])
+        elif node.op_type in ("Cast", "CastLike", "Identity") and node.output[0] in found:
+            found.add(node.input[0])
+    return frozenset(found)
 
 
 def _extent(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:

@@ -28,6 +28,14 @@ def operators() -> list[type[OpRun]]:
         def _run(self, x):
             return (_erf(x),)
 
+    class GatherElements(OpRun):
+        """The evaluator's own fails along axes of more than 64 values."""
+
+        op_domain = ""
+
+        def _run(self, x, indices, axis=0):
+            return (np.take_along_axis(x, indices, axis),)
+
     class Gelu(OpRun):
         """The evaluator's own takes the error function in float32."""
 
@@ -67,7 +75,16 @@ def operators() -> list[type[OpRun]]:
             values, indices = max_pool(x, storage_order=storage_order, **window)
             return (values, indices) if len(self.output) > 1 else (values,)
 
-    return [Erf, Gelu, LpNormalization, LRN, MaxPool]
+    class MeanVarianceNormalization(OpRun):
+        """The evaluator's own adds numbers in float32 to others."""
+
+        op_domain = ""
+
+        def _run(self, x, axes=(0, 2, 3)):
+            centred = x - x.mean(axis=tuple(axes), keepdims=True)
+            return (centred / (x.std(axis=tuple(axes), keepdims=True) + 1e-9),)
+
+    return [Erf, GatherElements, Gelu, LpNormalization, LRN, MaxPool, MeanVarianceNormalization]
 
 
 def _erf(x: NDArray[Any]) -> NDArray[Any]:

@@ -1,14 +1,15 @@
-"""A node of an old operator set: what a rewrite is given, and what it builds with."""
+"""A node that is to be said in other nodes: what a rewrite is given, and what it builds with."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..graph import graphs
 from .facts import Shape
 from .step import Workshop
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Old:
-    """A node that is to be said in a newer operator set.
+    """A node that is to be said in a newer operator set, or in other operators.
 
     Parameters
     ----------
@@ -118,3 +119,18 @@ class Old:
         new.attribute.extend(kept)
         new.attribute.extend(onnx.helper.make_attribute(key, value) for key, value in attributes.items())
         return new
+
+
+# Returns the last nodes of those that stand for another one; the ones before are in the workshop.
+Rewrite = Callable[[Old], Sequence["onnx.NodeProto"]]
+
+
+def names_in(proto: onnx.ModelProto) -> set[str]:
+    """Return all names of nodes and tensors that a model uses."""
+    taken: set[str] = set()
+    for graph in graphs(proto.graph):
+        taken.update(value.name for value in graph.input)
+        taken.update(tensor.name for tensor in graph.initializer)
+        for node in graph.node:
+            taken.update((*node.input, *node.output, node.name))
+    return taken

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..graph import graphs, subgraphs
 from ..shapes import annotated
+from .bodies import written_out
 from .rules.recurrent import unrolled
+from .scan import scans_unrolled
 from .upgrade import upgraded
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ def prepared(proto: onnx.ModelProto, known: Collection[str]) -> onnx.ModelProto:
         The model; it is left as it is. Its weights may be external data.
     known : collection of str
         Operators that have rules, or need none. Others, and local functions, are replaced by the nodes that
-        ONNX or the model defines them by, if it does; and what those consist of likewise. Recurrent nodes
-        are replaced by their time steps.
+        ONNX or the model defines them by, if it does; and what those consist of likewise; so are some that
+        this package defines by others. Recurrent nodes and Scan are replaced by their steps.
 
     Raises
     ------
@@ -37,7 +39,7 @@ def prepared(proto: onnx.ModelProto, known: Collection[str]) -> onnx.ModelProto:
 
     if proto.functions:
         proto = onnx.inliner.inline_local_functions(proto, convert_version=True)
-    proto = unrolled(upgraded(proto))
+    proto = unrolled(written_out(upgraded(proto)))
     whole = set(known)
     while composite := sorted(name for name in _used(proto) - whole if _has_body(proto, name)):
         expanded = _expanded(proto, composite[0])
@@ -45,7 +47,7 @@ def prepared(proto: onnx.ModelProto, known: Collection[str]) -> onnx.ModelProto:
             # its body depends on types that cannot be known
             whole.add(composite[0])
         proto = expanded
-    return proto
+    return scans_unrolled(proto)
 
 
 def _used(proto: onnx.ModelProto) -> set[str]:

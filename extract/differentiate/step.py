@@ -231,6 +231,8 @@ def describe(node: onnx.NodeProto) -> str:
 
 def sum_to(step: Step, gradient: str, tensor: str, output: str) -> str:
     """Sum a gradient of the shape of `output` to the shape of `tensor`, which broadcasting repeated."""
+    if step.shape(output) is None or step.shape(tensor) is None:
+        return _sum_to_any(step, gradient, tensor)
     rank, own = step.rank(output), step.rank(tensor)
     if step.is_shared(tensor):
         return _sum_apart(step, gradient, tensor, step.shape(output) or ())
@@ -258,7 +260,23 @@ def _sum_to_open(step: Step, gradient: str, tensor: str, rank: int, own: int) ->
     """Sum over the axes that turn out to be repeated when the graph runs."""
     shape = step.shape_of(tensor)
     padded = step.add("Concat", step.integers([1] * (rank - own)), shape, axis=0) if rank != own else shape
+    summed = _sum_repeated(step, gradient, padded)
+    return step.add("Reshape", summed, shape) if rank != own else summed
+
+
+def _sum_to_any(step: Step, gradient: str, tensor: str) -> str:
+    """Sum over axes whose number, too, turns out when the graph runs: behind operators unknown to ONNX."""
+    if step.is_shared(tensor):
+        raise step.apart(f"the number of axes of {tensor!r} or of its output is unknown")
+    shape = step.shape_of(tensor)
+    missing = step.add("Sub", step.add("Shape", step.add("Shape", gradient)), step.add("Shape", shape))
+    ones = step.add("Expand", step.integers([1]), missing)
+    summed = _sum_repeated(step, gradient, step.add("Concat", ones, shape, axis=0))
+    return step.add("Reshape", summed, shape)
+
+
+def _sum_repeated(step: Step, gradient: str, padded: str) -> str:
+    """Sum over the axes whose sizes differ from a shape of as many axes."""
     repeated = step.add("Not", step.add("Equal", padded, step.add("Shape", gradient)))
     axes = step.add("Squeeze", step.add("NonZero", repeated), step.integers([0]))
-    summed = step.add("ReduceSum", gradient, axes, keepdims=1, noop_with_empty_axes=1)
-    return step.add("Reshape", summed, shape) if rank != own else summed
+    return step.add("ReduceSum", gradient, axes, keepdims=1, noop_with_empty_axes=1)

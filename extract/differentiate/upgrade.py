@@ -6,15 +6,16 @@ Resize and Upsample of sets before 11 other coordinates than they have (onnx 1.2
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import ModelError
 from ..graph import graphs, reads
+from ..shapes import POOLED_RIGHT, forget_shapes, may_miscount
 from .facts import facts_of
-from .old import Old
+from .old import Old, Rewrite, names_in
 from .step import Workshop, describe
 
 if TYPE_CHECKING:
@@ -28,8 +29,10 @@ OLDEST = 7
 _FORMAT = 8
 # Since this version of the file format, a weight that is an input too is not constant.
 _FREE_WEIGHTS = 4
-
-Rewrite = Callable[[Old], Sequence["onnx.NodeProto"]]
+# Stands for a set later than all: nodes of any set may be of the old form.
+_ALWAYS = 2**31
+# Operators whose new form is one of a later set than `OPSET`, or is written in such a form.
+_SINCE = {"DFT": 20, "DeformConv": 20, "GridSample": 20, "STFT": 20}
 
 
 def upgraded(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -49,15 +52,18 @@ def upgraded(proto: onnx.ModelProto) -> onnx.ModelProto:
     import onnx
 
     own = _own_set(proto)
-    if own is None or not any(_outdated(node, own.version) for g in graphs(proto.graph) for node in g.node):
-        return proto if own is None or own.version >= OPSET else _as_set(proto, OPSET)
+    if own is None:
+        return proto
+    target = max(own.version, _needed_set(proto, own.version))
+    if not any(_outdated(node, own.version) for g in graphs(proto.graph) for node in g.node):
+        return proto if own.version == target else _as_set(proto, target)
     if own.version < OLDEST:
         raise ModelError(
             f"operator set {own.version} is too old to be differentiated: convert the model to set "
             f"{OLDEST} or later"
         )
-    result = _as_set(proto, max(own.version, OPSET))
-    workshop = Workshop(facts_of(proto), _names(proto))
+    result = _as_set(proto, target)
+    workshop = Workshop(facts_of(proto), names_in(proto))
     for graph in graphs(result.graph):
         used = {name for node in graph.node for name in reads(node)} | {value.name for value in graph.output}
         nodes = [new for node in graph.node for new in _rewritten(node, own.version, workshop, used)]
@@ -67,6 +73,14 @@ def upgraded(proto: onnx.ModelProto) -> onnx.ModelProto:
         onnx.numpy_helper.from_array(values, name) for name, values in workshop.initializers.items()
     )
     return result
+
+
+def _needed_set(proto: onnx.ModelProto, version: int) -> int:
+    """Return the oldest set that has the forms that rules know, and in which onnx counts windows right."""
+    nodes = [node for graph in graphs(proto.graph) for node in graph.node if node.domain in ("", "ai.onnx")]
+    if any(may_miscount(node, version) for node in nodes):
+        return POOLED_RIGHT
+    return max([OPSET, *(_SINCE[node.op_type] for node in nodes if node.op_type in _SINCE)])
 
 
 def _rewritten(
@@ -82,7 +96,7 @@ def _rewritten(
 
 
 def _outdated(node: onnx.NodeProto, version: int) -> bool:
-    """Return whether a node of an operator set says what it means otherwise than in set `OPSET`."""
+    """Return whether a node of an operator set says what it means otherwise than rules know it."""
     return node.domain in ("", "ai.onnx") and version < REWRITES.get(node.op_type, (0,))[0]
 
 
@@ -97,6 +111,8 @@ def _as_set(proto: onnx.ModelProto, version: int) -> onnx.ModelProto:
     result.CopyFrom(proto)
     own = _own_set(result)
     assert own is not None
+    if any(may_miscount(node, own.version) for graph in graphs(proto.graph) for node in graph.node):
+        forget_shapes(result.graph)
     own.version = version
     if proto.ir_version < _FREE_WEIGHTS:
         # there every weight is an input too, and constant all the same
@@ -106,16 +122,6 @@ def _as_set(proto: onnx.ModelProto, version: int) -> onnx.ModelProto:
         result.graph.input.extend(inputs)
     result.ir_version = max(proto.ir_version, _FORMAT)
     return result
-
-
-def _names(proto: onnx.ModelProto) -> set[str]:
-    taken: set[str] = set()
-    for graph in graphs(proto.graph):
-        taken.update(value.name for value in graph.input)
-        taken.update(tensor.name for tensor in graph.initializer)
-        for node in graph.node:
-            taken.update((*node.input, *node.output, node.name))
-    return taken
 
 
 def _axes_input(old: Old) -> Sequence[onnx.NodeProto]:
@@ -146,6 +152,12 @@ def _clip(old: Old) -> Sequence[onnx.NodeProto]:
     return [old.changed(inputs, without=["min", "max"])]
 
 
+def _dft(old: Old) -> Sequence[onnx.NodeProto]:
+    """The axis is an input."""
+    inputs = [*old.node.input, ""][:2]
+    return [old.changed([*inputs, old.integers(old.attribute("axis", 1))], without=["axis"])]
+
+
 def _dropout(old: Old) -> Sequence[onnx.NodeProto]:
     """The ratio is an input, and the mask holds truth values instead of numbers."""
     x = old.node.input[0]
@@ -155,6 +167,12 @@ def _dropout(old: Old) -> Sequence[onnx.NodeProto]:
     numbers = new.output[1]
     new.output[1] = old.fresh(numbers)
     return [new, old.made("CastLike", [new.output[1], x], [numbers])]
+
+
+def _grid_sample(old: Old) -> Sequence[onnx.NodeProto]:
+    """Modes have names that hold for any number of axes."""
+    mode = old.attribute("mode", "bilinear").removeprefix("bi")
+    return [old.changed(old.node.input, mode=mode)]
 
 
 def _group_normalization(old: Old) -> Sequence[onnx.NodeProto]:
@@ -172,6 +190,11 @@ def _image_scaler(old: Old) -> Sequence[onnx.NodeProto]:
     bias = np.reshape(old.attribute("bias"), (-1, 1, 1))
     scaled = old.add("Mul", x, old.number(old.attribute("scale", 1.0), x))
     return [old.last("Add", [scaled, old.number(bias, x)])]
+
+
+def _mean_variance(old: Old) -> Sequence[onnx.NodeProto]:
+    """Axes are written out: onnx's checker (1.23) fails at a node that leaves them to the default."""
+    return [old.changed(old.node.input, axes=old.attribute("axes", [0, 2, 3]))]
 
 
 def _pad(old: Old) -> Sequence[onnx.NodeProto]:
@@ -286,9 +309,12 @@ REWRITES: Mapping[str, tuple[int, Rewrite]] = {
     **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), (13, _softmax)),
     "BatchNormalization": (14, _batch_normalization),
     "Clip": (11, _clip),
+    "DFT": (20, _dft),
     "Dropout": (12, _dropout),
+    "GridSample": (20, _grid_sample),
     "GroupNormalization": (21, _group_normalization),
     "ImageScaler": (10, _image_scaler),
+    "MeanVarianceNormalization": (_ALWAYS, _mean_variance),
     "Pad": (11, _pad),
     "Resize": (18, _resize),
     "RoiAlign": (16, _roi_align),

@@ -43,7 +43,10 @@ def leaky_relu(step: Step) -> Sequence[Gradient]:
 
 @rule("PRelu", per_image=True)
 def parametric_relu(step: Step) -> Sequence[Gradient]:
-    """By x: g where x > 0, else slope g; by the slope: the sum of g min(x, 0). At 0 as in Caffe and torch."""
+    """By x: g where x > 0, else slope g; by the slope: the sum of g min(x, 0).
+
+    At 0 it is slope g and 0, as in Caffe and torch.
+    """
     g, x, _ = tensors(step)
     slope = Expression(step, step.inputs[1], x.name)
     return [
@@ -100,7 +103,10 @@ def hard_sigmoid(step: Step) -> Sequence[Gradient]:
 
 @rule("HardSwish")
 def hard_swish(step: Step) -> Sequence[Gradient]:
-    """By x: 0 where x <= -3, g where x >= 3, g (x / 3 + 1/2) between: at the kinks 0 and g."""
+    """By x: 0 where x <= -3, g where x >= 3, g (x / 3 + 1/2) between: at the kinks 0 and g.
+
+    As in torch 2.13; in older ones it is -g / 2 and 3 g / 2.
+    """
     g, x, _ = tensors(step)
     inside = (x < 3).cast()
     return [(g * (x > -3).cast() * (inside * (x / 3 - 0.5) + 1)).name]

@@ -11,13 +11,11 @@ from .expression import Expression, tensors
 
 Formula = Callable[[Expression, Expression, Expression], Expression]
 
-# The gradient with respect to x, of the output's gradient g, x, and y = f(x). Abs has slope 0 at 0, as in
-# torch and Caffe; other functions are infinite or not a number where their slope is.
+# The gradient with respect to x, of the output's gradient g, x, and y = f(x).
 _GRADIENTS: Mapping[str, Formula] = {
     "Neg": lambda g, x, y: -g,
     "Abs": lambda g, x, y: g * x.do("Sign"),
     "Reciprocal": lambda g, x, y: -(g * y * y),
-    # at 0 the slope is finite here: the deviation of a constant map then has the gradient 0, and not NaN
     "Sqrt": lambda g, x, y: g / (y + y + (1 - y.do("Sign"))),
     "Exp": lambda g, x, y: g * y,
     "Log": lambda g, x, y: g / x,
@@ -39,5 +37,10 @@ _GRADIENTS: Mapping[str, Formula] = {
 
 @rule(*_GRADIENTS)
 def elementary(step: Step) -> Sequence[Gradient]:
-    """By x: g f'(x), by the table of this module."""
+    """By x: g f'(x), by the table of this module.
+
+    Abs has slope 0 at 0, as in torch and Caffe. The slope of Sqrt at 0, infinite in torch, is 1 here, so that
+    the deviation of a constant map has the gradient 0 and not NaN. Other functions are infinite or not a
+    number where their slope is.
+    """
     return [_GRADIENTS[step.node.op_type](*tensors(step)).name]

@@ -125,7 +125,10 @@ def global_max_pool(step: Step) -> Sequence[Gradient]:
 
 @rule("LpPool")
 def lp_pool(step: Step) -> Sequence[Gradient]:
-    """d/dx = sign(x) |x|^(p-1) times the sum over the windows that hold x of g y^(1-p); 0 where y is 0."""
+    """d/dx = sign(x) |x|^(p-1) times the sum over the windows that hold x of g y^(1-p); 0 where y is 0.
+
+    As in torch.
+    """
     (g,) = step.gradients
     assert g is not None
     windows = windows_of(step, step.inputs[0], step.attribute("kernel_shape"))

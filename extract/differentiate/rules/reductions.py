@@ -57,8 +57,9 @@ _GRADIENTS: Mapping[str, Formula] = {
 def reduction(step: Step) -> Sequence[Gradient]:
     """By x: g dy/dx, by the table of this module.
 
-    Values that tie for the maximum or minimum share the gradient evenly, as in torch.amax; the slope of a
-    product with zeros is the product of the other factors; that of both norms at 0 is 0, as in torch.
+    Values that tie for the maximum or minimum share the gradient evenly, as in torch.amax (torch.max along an
+    axis gives all to one of them); the slope of a product with zeros is the product of the other factors;
+    that of both norms at 0 is 0, as in torch.
     """
     g, x, y = tensors(step)
     formula = _GRADIENTS[step.node.op_type]

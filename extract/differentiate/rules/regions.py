@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from ..registry import rule
 from ..step import Gradient, Step
+from .movement import only
+from .region_maxima import Candidates, add_to_images, of_maxima
 
 
 @dataclass(frozen=True)
@@ -33,26 +35,65 @@ class Side:
 def roi_align(step: Step) -> Sequence[Gradient]:
     """d/dx = the sum over regions of rows^T g columns, with the weights of bilinear interpolation.
 
-    Averages over a grid of samples are separable: a region is rows x columns^T. Regions are held fixed, as in
-    torch. Source: ONNX, RoiAlign; K. He et al., Mask R-CNN, ICCV 2017.
+    Averages over a grid of samples are separable: a region is rows x columns^T. In mode max, g goes, times
+    its weight, to the neighbour of a sample whose value times weight is the largest; to the first of equals.
+    That maximum is not one of interpolated values, but it is what onnxruntime and onnx's reference compute.
+    Regions are held fixed, as in torch. Source: ONNX, RoiAlign; K. He et al., Mask R-CNN, ICCV 2017.
     """
-    (g,) = step.gradients
-    assert g is not None
-    if step.attribute("mode", "avg") != "avg":
-        raise step.unsupported("only averages can be differentiated, not mode max")
+    g = only(step)
     if not step.wants(0):
         return [None, None, None]
-    x, images = step.inputs[0], step.inputs[2]
-    rows = _weights(step, Side(1, 3, 2, step.attribute("output_height", 1)))
-    columns = _weights(step, Side(0, 2, 3, step.attribute("output_width", 1)))
-    # (regions, channels, height, width)
-    parts = step.add("MatMul", step.add("Transpose", rows, perm=[0, 1, 3, 2]), step.add("MatMul", g, columns))
-    where = step.add("Unsqueeze", images, step.integers([1]))
-    return [step.add("ScatterND", step.zeros_like(x), where, parts, reduction="add"), None, None]
+    down, across = (
+        Side(1, 3, 2, step.attribute("output_height", 1)),
+        Side(0, 2, 3, step.attribute("output_width", 1)),
+    )
+    if step.attribute("mode", "avg") == "max":
+        parts = of_maxima(step, g, step.inputs[2], _corners(step, down), _corners(step, across))
+    else:
+        rows, columns = _weights(step, down), _weights(step, across)
+        # (regions, channels, height, width)
+        parts = step.add(
+            "MatMul", step.add("Transpose", rows, perm=[0, 1, 3, 2]), step.add("MatMul", g, columns)
+        )
+    return [add_to_images(step, parts, step.inputs[2]), None, None]
 
 
 def _weights(step: Step, side: Side) -> str:
     """Return how much each row (or column) of the picture counts in each bin: (regions, 1, bins, size)."""
+    at, inside, samples = _sampled(step, side)
+    weights = step.add("Mul", _interpolated(step, at, side), inside)
+    mean = step.add(
+        "Div", step.add("ReduceSum", weights, step.integers([2]), keepdims=0), _flat(step, samples)
+    )
+    return step.add("Unsqueeze", mean, step.integers([1]))
+
+
+def _corners(step: Step, side: Side) -> Candidates:
+    """Return the two neighbours of each sample; their weights are 0 if it is more than a pixel outside."""
+    x = step.inputs[0]
+    at, inside, _ = _sampled(step, side)
+    zero, one = step.constant(0, x), step.constant(1, x)
+    last = step.add("Sub", _size(step, side), one)
+    near = step.add("Min", step.add("Max", at, zero), last)
+    low = step.add("Floor", near)
+    beyond = step.add("Sub", near, low)
+    places = step.add("Concat", low, step.add("Min", step.add("Add", low, one), last), axis=3)
+    weights = step.add("Concat", step.add("Sub", one, beyond), beyond, axis=3)
+    seen = step.add("CastLike", _is_seen(step, at, side), zero)
+    taken = step.add("Expand", inside, step.add("Shape", weights))
+    flat = step.integers([0, 0, -1])
+    return Candidates(
+        step.add("Cast", step.add("Reshape", places, flat), to=7),
+        step.add("Reshape", step.add("Mul", weights, seen), flat),
+        step.add("Cast", step.add("Reshape", taken, flat), to=9),
+    )
+
+
+def _sampled(step: Step, side: Side) -> tuple[str, str, str]:
+    """Return where samples are taken, 1 for those that the region takes (else 0), and how many it takes.
+
+    Samples are of (regions, bins, samples in a bin, 1).
+    """
     x, regions = step.inputs[:2]
     half_pixel = step.attribute("coordinate_transformation_mode", "half_pixel") == "half_pixel"
     scale = step.constant(step.attribute("spatial_scale", 1.0), x)
@@ -71,11 +112,7 @@ def _weights(step: Step, side: Side) -> str:
     within = step.add("Div", step.add("Add", sample, step.constant(0.5, x)), samples)
     bins = step.constant([[[i]] for i in range(side.bins)], x)
     at = step.add("Add", start, step.add("Mul", step.add("Add", bins, within), bin_size))
-    weights = step.add("Mul", _interpolated(step, at, side), _inside(step, sample, samples))
-    mean = step.add(
-        "Div", step.add("ReduceSum", weights, step.integers([2]), keepdims=0), _flat(step, samples)
-    )
-    return step.add("Unsqueeze", mean, step.integers([1]))
+    return at, _inside(step, sample, samples), samples
 
 
 def _samples(step: Step, bin_size: str) -> tuple[str, str]:
@@ -108,11 +145,19 @@ def _interpolated(step: Step, at: str, side: Side) -> str:
     zero, one = step.constant(0, x), step.constant(1, x)
     size = step.add("Gather", step.shape_of(x), step.integers(side.axis))
     places = step.add("CastLike", step.add("Range", step.integers(0), size, step.integers(1)), zero)
-    end = step.add("CastLike", size, zero)
-    near = step.add("Min", step.add("Max", at, zero), step.add("Sub", end, one))
+    near = step.add("Min", step.add("Max", at, zero), step.add("Sub", _size(step, side), one))
     apart = step.add("Abs", step.add("Sub", near, places))
     weights = step.add("Max", step.add("Sub", one, apart), zero)
-    seen = step.add(
-        "And", step.add("GreaterOrEqual", at, step.constant(-1, x)), step.add("LessOrEqual", at, end)
-    )
-    return step.add("Where", seen, weights, zero)
+    return step.add("Where", _is_seen(step, at, side), weights, zero)
+
+
+def _is_seen(step: Step, at: str, side: Side) -> str:
+    """Return whether a sample is at most a pixel outside."""
+    low = step.add("GreaterOrEqual", at, step.constant(-1, step.inputs[0]))
+    return step.add("And", low, step.add("LessOrEqual", at, _size(step, side)))
+
+
+def _size(step: Step, side: Side) -> str:
+    """Return the size of the picture, in the type of its values."""
+    size = step.add("Gather", step.shape_of(step.inputs[0]), step.integers(side.axis))
+    return step.add("CastLike", size, step.constant(0, step.inputs[0]))

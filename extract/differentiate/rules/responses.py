@@ -31,7 +31,10 @@ def lrn(step: Step) -> Sequence[Gradient]:
 
 @rule("LpNormalization")
 def lp_normalization(step: Step) -> Sequence[Gradient]:
-    """d/dx = (G - d sum(G y)) / norm, d = y for p = 2 and sign(x) for p = 1; 0 where the norm is 0."""
+    """d/dx = (G - d sum(G y)) / norm, d = y for p = 2 and sign(x) for p = 1; 0 where the norm is 0.
+
+    torch.nn.functional.normalize divides by 1e-12 there. The slope of an absolute value is 0 at 0.
+    """
     (x,), g = step.inputs, only(step)
     axes = step.integers([step.attribute("axis", -1)])
     first = step.attribute("p", 2) == 1

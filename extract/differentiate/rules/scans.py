@@ -40,7 +40,10 @@ def _sum_back(step: Step, value: Expression) -> Expression:
 
 @rule("TopK")
 def largest(step: Step) -> Sequence[Gradient]:
-    """By x: g at the places that the values came from, 0 elsewhere; ties as in the forward pass."""
+    """By x: g at the places that the values came from, 0 elsewhere.
+
+    Of values that tie the one that the forward pass took: the first, by the standard. torch takes any.
+    """
     g, x, _ = tensors(step)
     zeros = Expression(step, step.zeros_like(x.name), x.name)
     places = Expression(step, step.outputs[1], x.name)

@@ -6,13 +6,19 @@ from collections.abc import Sequence
 
 from ..registry import rule
 from ..step import Gradient, Step
-from .expression import tensors
+from .expression import tensors, where
 
 
 @rule("Softmax")
 def softmax(step: Step) -> Sequence[Gradient]:
-    """By x: y g - y (sum of y g) along the axis."""
+    """By x: y g - y (sum of y g) along the axis.
+
+    Of values that are all minus infinity y is not a number. Where that is replaced behind, as in attention to
+    nothing, the gradient is 0.
+    """
     g, _, y = tensors(step)
+    if y.name in step.workshop.facts.patched:
+        y = where(y.do("IsNaN"), 0, y)
     weighted = g * y
     return [(weighted - y * weighted.over("ReduceSum", [step.attribute("axis", -1)])).name]
 

@@ -105,6 +105,7 @@ _KINKS: list[tuple[str, dict[str, Any], list[float], list[float]]] = [
     ("ThresholdedRelu", {"alpha": 2.0}, [1, 2, 3], [0, 0, 1]),
     ("Elu", {"alpha": 0.5}, [0, 1], [0.5, 1]),
     ("Selu", {"alpha": 2.0, "gamma": 3.0}, [0, 1], [6, 3]),
+    ("Celu", {"alpha": 2.0}, [0, 1], [1, 1]),
     ("HardSigmoid", {"alpha": 0.25, "beta": 0.5}, [-3, -2, 0, 2, 3], [0, 0, 0.25, 0, 0]),
     ("HardSwish", {}, [-4, -3, 0, 3, 4], [0, 0, 0.5, 1, 1]),
     ("Shrink", {"lambd": 0.5}, [-1, -0.5, 0, 0.5, 1], [1, 0, 0, 0, 1]),

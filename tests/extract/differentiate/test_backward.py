@@ -158,6 +158,51 @@ def test_an_operator_without_a_rule_is_named() -> None:
     backward(model, "y", ["b"])
 
 
+def test_an_unknown_operator_on_one_branch_leaves_the_other_one() -> None:
+    model = _model(
+        ("Mul", ["x", "w"], ["a"]),
+        ("Unknown", ["a"], ["unread", "b"]),
+        ("Relu", ["a"], ["c"]),
+        ("Unknown", ["x"], ["d"]),
+        ("Sum", ["b", "c", "d"], ["y"]),
+    )
+    for i in (1, 3):
+        model.graph.node[i].domain = "other"
+    model.opset_import.append(helper.make_opsetid("other", 1))
+
+    # the last of two unknown operators on the way, and the names whose way is free
+    with pytest.raises(
+        NoGradientError, match=r"Unknown node 'node 3': .* to 'd' .* had, and .* to 'c', 'b'$"
+    ):
+        backward(model, "y", ["x", "c", "b"])
+    # only one of them is on the way
+    with pytest.raises(
+        NoGradientError, match=r"Unknown node 'node 1': .* to 'b' and later tensors can be had$"
+    ):
+        backward(model, "y", ["w"])
+    given = backward(model, "y", ["c", "b", "d"])
+
+    assert [value.name for value in given.graph.output] == ["y", "grad:c", "grad:b", "grad:d"]
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4), (4,), (2, 1, 1), (1, 2, 3, 1), ()])
+def test_operands_of_unknown_rank_broadcast(shape: tuple[int, ...]) -> None:
+    """Nothing is known behind operators that are not ONNX's; here, behind a shape that is fed."""
+    model = _model(
+        ("Reshape", ["v", "size"], ["a"]),
+        ("Mul", ["x", "a"], ["b"]),
+        ("Add", ["b", "w"], ["c"]),
+        ("Reshape", ["c", "shape"], ["y"]),
+    )
+    graph = model.graph
+    graph.input.append(helper.make_tensor_value_info("v", TensorProto.FLOAT, ["many"]))
+    graph.input.append(helper.make_tensor_value_info("size", TensorProto.INT64, ["axes"]))
+    graph.output[0].type.tensor_type.ClearField("shape")
+    v = RNG.normal(size=int(np.prod(shape))).astype(np.float32)
+
+    check(model, {"x": X, "v": v, "size": np.array(shape, np.int64)}, ["x", "v", "w"], per_image=False)
+
+
 def test_a_rule_that_cannot_tell_images_apart_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def sums(step: Step) -> list[Gradient]:
         return [None, *(["never"] * (len(step.inputs) - 1))]

@@ -13,6 +13,8 @@ from extract.differentiate.mended import max_pool
 from tests.extract.differentiate.check import node_model
 
 RNG = np.random.default_rng(0)
+# Positions in pixels are rounded to some 1e-6 in float32.
+ROUNDED = 3e-5
 
 
 def _model(nodes: list[onnx.NodeProto], kind: int = TensorProto.FLOAT) -> onnx.ModelProto:
@@ -103,14 +105,23 @@ def test_external_weights_are_fed() -> None:
     np.testing.assert_array_equal(y, np.arange(3.0))
 
 
-def _compare(operator: str, x: np.ndarray, outputs: int = 1, **attributes: object) -> None:
+def _compare(
+    operator: str,
+    x: np.ndarray,
+    *others: np.ndarray | None,
+    outputs: int = 1,
+    bound: float = 1e-6,
+    **attributes: object,
+) -> None:
     """Check a mended operator against onnxruntime."""
-    model, feeds = node_model(operator, {"x": x}, outputs=outputs, opset=20, **attributes)
+    given = {"x": x, **{f"x{i}": other for i, other in enumerate(others)}}
+    model, feeds = node_model(operator, given, outputs=outputs, opset=20, **attributes)
     expected = onnxruntime.InferenceSession(model.SerializeToString()).run(None, feeds)
-    found = evaluator(to_double(model)).run(None, {"x": x.astype(np.float64)})
+    wide = {name: a.astype(np.float64) if a.dtype.kind == "f" else a for name, a in feeds.items()}
+    found = evaluator(to_double(model)).run(None, wide)
     for value, want in zip(found, expected, strict=True):
         assert value.dtype == (np.float64 if want.dtype.kind == "f" else want.dtype)
-        np.testing.assert_allclose(value, want, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(value, want, rtol=1e-5, atol=bound)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5])
@@ -170,3 +181,38 @@ def test_max_pool_where_onnx_itself_is_wrong() -> None:
     """With strides of 1 the second channel's indices go on from the first one's."""
     _, indices = max_pool(np.arange(8.0).reshape(1, 2, 4), kernel_shape=[2])
     assert indices.tolist() == [[[1, 2, 3], [5, 6, 7]]]
+
+
+def test_mean_variance_normalization() -> None:
+    _compare("MeanVarianceNormalization", RNG.normal(size=(2, 3, 5, 7)).astype(np.float32), axes=[1, 3])
+
+
+def test_gather_elements() -> None:
+    x = RNG.normal(size=(2, 100, 3)).astype(np.float32)
+    _compare("GatherElements", x, RNG.integers(-100, 100, (2, 7, 3)), axis=1)
+
+
+@pytest.mark.parametrize("align", [0, 1])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+def test_grid_sample(mode: str, padding: str, align: int) -> None:
+    x = RNG.normal(size=(2, 3, 5, 7)).astype(np.float32)
+    grid = RNG.uniform(-1.6, 1.6, (2, 4, 3, 2)).astype(np.float32)
+    _compare("GridSample", x, grid, bound=ROUNDED, mode=mode, padding_mode=padding, align_corners=align)
+
+
+@pytest.mark.parametrize("align", [0, 1])
+@pytest.mark.parametrize("size", [[2, 3, 5, 7], [2, 3, 4, 5, 2]])
+def test_affine_grid(size: list[int], align: int) -> None:
+    theta = RNG.normal(size=(2, len(size) - 2, len(size) - 1)).astype(np.float32)
+    _compare("AffineGrid", theta, np.array(size), align_corners=align)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_deform_conv(masked: bool) -> None:
+    x, weight = (RNG.normal(size=shape).astype(np.float32) for shape in ((2, 4, 5, 7), (6, 2, 3, 2)))
+    offset = RNG.normal(size=(2, 2 * 3 * 2 * 2, 3, 7)).astype(np.float32)
+    mask = RNG.uniform(size=(2, 2 * 3 * 2, 3, 7)).astype(np.float32) if masked else None
+    bias = RNG.normal(size=6).astype(np.float32)
+    options = {"strides": [2, 1], "pads": [1, 0, 2, 2], "dilations": [1, 2], "group": 2, "offset_group": 2}
+    _compare("DeformConv", x, weight, offset, bias, mask, bound=ROUNDED, **options)

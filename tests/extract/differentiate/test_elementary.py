@@ -56,5 +56,9 @@ def test_the_absolute_value_has_slope_0_at_0() -> None:
     assert gradient_of("Abs", {"x": x}, wrt="x", seed=3.0).tolist() == [-3, 0, 3]
 
 
+def test_the_square_root_has_slope_1_at_0() -> None:
+    assert gradient_of("Sqrt", {"x": np.array([0, 4], np.float32)}, wrt="x").tolist() == [1, 0.25]
+
+
 def test_half_precision() -> None:
     check_node("Tanh", {"x": np.linspace(-1, 1, 6, dtype=np.float16)})

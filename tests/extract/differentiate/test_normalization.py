@@ -8,6 +8,7 @@ import pytest
 from extract.differentiate import SharedGradientError
 
 from .check import check, check_node, node_model
+from .gradient_of import gradient_of
 from .numbers import positive, values
 from .oracle import check_against
 
@@ -136,6 +137,14 @@ def test_lp_normalization(p: int, axis: int) -> None:
         return x / np.linalg.norm(x, p, axis, keepdims=True)
 
     check_against(normalized, "LpNormalization", {"x": values(3, 4, 5)}, p=p, axis=axis)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_lp_normalization_of_zeros_has_slope_0(p: int) -> None:
+    assert (
+        gradient_of("LpNormalization", {"x": np.zeros((2, 3), np.float32)}, wrt="x", p=p).tolist()
+        == [[0, 0, 0]] * 2
+    )
 
 
 def lrn(size: int, alpha: float, beta: float, bias: float, x: np.ndarray) -> np.ndarray:

@@ -136,6 +136,15 @@ def test_the_norm_of_zeros_has_slope_0() -> None:
     assert found == pytest.approx(np.array([[[0, 0, 0.6, -0.8]]]))
 
 
+@pytest.mark.parametrize(("order", "slopes"), [(1, [0, 1, -1]), (2, [0, 0.6, -0.8])])
+def test_global_norms_of_zeros_have_slope_0(order: int, slopes: list[float]) -> None:
+    x = np.array([[[0, 3, -4], [0, 0, 0]]], np.float32)
+
+    found = gradient_of("GlobalLpPool", {"x": x}, wrt="x", p=order)
+
+    assert found == pytest.approx(np.array([[slopes, [0, 0, 0]]]))
+
+
 @pytest.mark.parametrize("operator", ["GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"])
 @pytest.mark.parametrize("open_axes", OPEN, ids=SIZES)
 @pytest.mark.parametrize("shape", [(2, 3, 7), (2, 3, 4, 5), (2, 3, 2, 3, 4)])
@@ -182,23 +191,4 @@ def test_col2im(image: list[int], block: list[int], attributes: dict[str, Any]) 
 
     check_node(
         "Col2Im", {"x": x}, {"!image": np.array(image), "!block": np.array(block)}, wrt=["x"], **attributes
-    )
-
-
-@pytest.mark.parametrize("mode", ["half_pixel", "output_half_pixel"])
-@pytest.mark.parametrize("ratio", [0, 2])
-@pytest.mark.parametrize("open_axes", OPEN, ids=SIZES)
-def test_roi_align(open_axes: tuple[int, ...] | None, ratio: int, mode: str) -> None:
-    # one region reaches out of the picture
-    regions = np.array([[1, 2, 9, 13], [3, 1, 5, 4], [-6, 0, 15, 9]], np.float32)
-
-    check_node(
-        "RoiAlign",
-        {"x": distinct(2, 3, 7, 6), "!regions": regions, "!images": np.array([1, 0, 1])},
-        open_axes=open_axes and (0, 1, 2, 3)[: len(open_axes)],
-        output_height=3,
-        output_width=2,
-        sampling_ratio=ratio,
-        spatial_scale=0.5,
-        coordinate_transformation_mode=mode,
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from .check import check_node
+from .gradient_of import gradient_of
 
 _X = np.random.default_rng(6).uniform(0.4, 2.0, (2, 3, 4)).astype(np.float32)
 
@@ -54,3 +55,11 @@ def test_largest_values(axis: int, largest: int) -> None:
     check_node("TopK", {"x": x}, {"k": np.array([2])}, **settings)
     # tools may give unsorted values in any order
     check_node("TopK", {"x": x}, {"k": np.array([2])}, sorted=0, runtime=False, **settings)
+
+
+@pytest.mark.parametrize(("largest", "slopes"), [(1, [0, 1, 1, 0, 0]), (0, [1, 0, 0, 1, 0])])
+def test_of_equal_values_the_first_are_taken(largest: int, slopes: list[int]) -> None:
+    x = np.array([0, 3, 3, 1, 3], np.float32)
+    settings = {"axis": 0, "largest": largest, "outputs": ["y", "places"]}
+
+    assert gradient_of("TopK", {"x": x}, {"k": np.array([2])}, wrt="x", **settings).tolist() == slopes

@@ -31,6 +31,8 @@ X = RNG.normal(size=(2, 3, 8, 6)).astype(np.float32)
 MATRIX = RNG.normal(size=(2, 3)).astype(np.float32)
 CHANNELS = RNG.uniform(0.5, 2, (4, 3)).astype(np.float32)
 PLACES = RNG.uniform(0.5, 2, (4, 3, 8, 6)).astype(np.float32)
+GRID = RNG.uniform(-1.2, 1.2, (2, 3, 4, 2)).astype(np.float32)
+BEHIND = {"kernel_shape": [2, 3], "strides": [3, 2], "pads": [0, 0, 1, 2], "ceil_mode": 1}
 INDICES = RNG.integers(0, 2, X.shape)
 # What onnxruntime raises of models that it does not take.
 _REFUSALS = (states.Fail, states.InvalidGraph, states.NotImplemented, states.InvalidArgument)
@@ -49,6 +51,8 @@ OLD: list[tuple[int, str, Sequence[Any], dict[str, Any]]] = [
     (7, "Clip", [X], {"max": 0.5}),
     (10, "Clip", [X], {"min": 0.0}),
     (7, "Clip", [X], {}),
+    (17, "DFT", [X[..., :2]], {}),
+    (19, "DFT", [X[..., :1], np.array(5)], {"axis": 2, "onesided": 1}),
     (7, "Dropout", [X], {"ratio": 0.3}),
     (10, "Dropout", [X], {}),
     (7, "Pad", [X], {"pads": [0, 1, 2, 0, 0, 0, 1, 3], "value": 1.5}),
@@ -99,6 +103,16 @@ OLD: list[tuple[int, str, Sequence[Any], dict[str, Any]]] = [
         {"output_height": 3, "output_width": 2, "sampling_ratio": 2},
     ),
     (7, "ImageScaler", [X], {"bias": [1.0, 2.0, 3.0], "scale": 0.5}),
+    *((16, "GridSample", [X, GRID], {"mode": mode}) for mode in ("bilinear", "bicubic", "nearest")),
+    (18, "GridSample", [X, GRID], {}),
+    # a pool whose last window would start behind the padding is brought to a later set: see extract.shapes
+    *(
+        (opset, "AveragePool", [X], {**BEHIND, "count_include_pad": with_pads})
+        for opset in (10, 11, 18)
+        for with_pads in (0, 1)
+    ),
+    *((opset, "MaxPool", [X], BEHIND) for opset in (10, 12, 18)),
+    (18, "LpPool", [X], BEHIND),
     (18, "GroupNormalization", [np.tile(X, (1, 2, 1, 1)), *CHANNELS[:2]], {"num_groups": 3}),
 ]
 

@@ -46,9 +46,9 @@ def _setting(name: str, kind: click.ParamType, default: float, text: str) -> opt
 @options.preprocessing
 @options.feeds
 @_setting("steps", click.IntRange(1), 200, "How many steps uphill.")
-@_setting("rate", click.FloatRange(0), 0.1, "Length of a step: its root mean square, in deviations.")
+@_setting("rate", click.FloatRange(0), 0.15, "Length of a step: its root mean square, in deviations.")
 @_setting("decay", click.FloatRange(0, 1), 0.01, "Part of each value that a step takes away.")
-@_setting("blur", click.FloatRange(0), 0.5, "Standard deviation in pixels of the blur between steps.")
+@_setting("blur", click.FloatRange(0), 1.0, "Standard deviation in pixels of the blur between steps.")
 @_setting("blur-every", click.IntRange(1), 4, "After how many steps the image is blurred.")
 @_setting("jitter", click.IntRange(0), 4, "Largest random shift in pixels, drawn for each step.")
 @_setting("seed", click.IntRange(0), 0, "Of the noise that the ascent starts from, and of the shifts.")
@@ -98,7 +98,8 @@ def command(
     from .provenance import model_facts, software
 
     values = {name: open_array(file) for name, file in feeds}
-    described = opened(preprocessing.get("size"), {name: array.shape for name, array in values.items()})
+    size = preprocessing.pop("size", None)
+    described = opened(size, {name: array.shape for name, array in values.items()})
     fixed, model = feeding.fed(described.model, values)
     for neuron in neurons:
         targets_of(model, neuron)
@@ -116,7 +117,7 @@ def command(
                 model,
                 neuron,
                 settings=Ascent(**ascent, deviation=deviation),
-                size=settings.size,
+                size=size or settings.size,
                 bounds=ends,
                 others=fixed,
                 progress=done,

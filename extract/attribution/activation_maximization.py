@@ -52,9 +52,9 @@ class Ascent:
     """
 
     steps: int = 200
-    rate: float = 0.1
+    rate: float = 0.15
     decay: float = 0.01
-    blur: float = 0.5
+    blur: float = 1.0
     blur_every: int = 4
     jitter: int = 4
     deviation: float = 1.0

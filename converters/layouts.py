@@ -72,7 +72,8 @@ def lay_out_kernels(values: NDArray[Any], layout: str = "stack") -> list[Volume]
         ``stack``: all kernels are slices (3-D ones frames) of one volume, labelled ``output,input``, those of
         one output together. ``mosaic``: tiles of one plane, a row an output and a column an input.
         ``channels``: one volume for each output, a slice an input. ``norm``: a slice (a frame) an output, the
-        root of the sum of squares over its inputs.
+        root of the sum of squares over its inputs. Kernels of one value are no slices: their stack is a
+        plane, a row an output and a column an input, and their norms a sheet.
 
     Returns
     -------
@@ -87,6 +88,8 @@ def lay_out_kernels(values: NDArray[Any], layout: str = "stack") -> list[Volume]
     if values.ndim < 4 or values.size == 0 or layout not in LAYOUTS:
         return lay_out(values, layout)
     outputs, inputs = values.shape[:2]
+    if layout in _OF_SINGLE_VALUES and math.prod(values.shape[2:]) == 1:
+        return _OF_SINGLE_VALUES[layout](values.reshape(outputs, inputs))
     kernels = values.reshape(outputs * inputs, *values.shape[2:])
     within = [f"kernel {axis}" for axis in "xyz"[: values.ndim - 2]]
     if layout == "mosaic":
@@ -99,6 +102,13 @@ def lay_out_kernels(values: NDArray[Any], layout: str = "stack") -> list[Volume]
     labels = tuple(f"{o},{i}" for o in range(outputs) for i in range(inputs))
     stack = [volume.replace(labels=labels) for volume in _stack(kernels)]
     return _with_axes(stack, [*within, "output,input"])
+
+
+# What stacks and norms of kernels of one value are: shape (outputs, inputs).
+_OF_SINGLE_VALUES: dict[str, Callable[[NDArray[Any]], list[Volume]]] = {
+    "stack": lambda values: _with_axes([_plane(values)], ["input", "output"]),
+    "norm": lambda values: [_plane(_norms(values, 1))],
+}
 
 
 def _with_axes(volumes: list[Volume], axes: list[str]) -> list[Volume]:

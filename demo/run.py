@@ -6,6 +6,7 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 DESCRIPTION = Path(__file__).parent / "efficientnet-lite0.toml"
 PICTURE = Path(__file__).parent / "model" / "chelsea.png"
@@ -14,6 +15,10 @@ NETWORK = "efficientnet-lite0"
 LAYERS = ("stem.conv.relu6", "blocks.2.expand.relu6", "blocks.5.project", "head.conv.relu6")
 FORMATS = "nrrd,nii,nii.gz,vox+mhd+nhdr,mha,vti,vtk,hdf,vtkhdf"
 SHOWN = "blocks.2.expand.relu6"
+
+# The class that the network should see, and what its gradients are taken by.
+CAT = "fc:282"
+FILTERS, GRADED = "stem.conv.weight", "blocks.5.project"
 
 
 def run(*words: str | Path) -> list[str]:
@@ -41,7 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument("folder", type=Path, help="where the files go")
     out = parser.parse_args(arguments).folder
-    volume = f"model-{NETWORK}_img-chelsea_layer-{SHOWN}_act"
+    stem = f"model-{NETWORK}_img-chelsea_layer"
+    volume, gradient = f"{stem}-{SHOWN}_act", f"{stem}-{GRADED}_target-{quote(CAT)}_grad"
+    filters = f"{stem}-{FILTERS.replace('.weight', '_param-weight')}_target-{quote(CAT)}_grad"
     source = [DESCRIPTION, "--image", PICTURE, "-o", out]
     try:
         for layer in LAYERS:
@@ -51,18 +58,27 @@ def main(arguments: list[str] | None = None) -> int:
         run("weights", DESCRIPTION, "--layer", "stem.conv", "-o", out, "--preset", "signed")
         run("montage", out / f"{volume}.nrrd", "-o", out / "montage.png")
         run("render", out / f"{volume}.nrrd", "-o", out / "preview.png")
+        source = [DESCRIPTION, "--image", PICTURE, "-o", out, "--target", CAT]
+        for name in (FILTERS, GRADED, "image"):
+            source += ["--wrt", name]
+        run("gradients", *source, "--format", FORMATS, "--preset", "signed")
+        for kind, picture, name in (("montage", "filters", filters), ("render", "gradient", gradient)):
+            run(kind, out / f"{name}.nrrd", "-o", out / f"{picture}.png", "--preset", "signed")
     except subprocess.CalledProcessError as error:
         return error.returncode
     print(f"""
 The network sees: {predicted(out)}
 
-{len(written)} files are in {out}. A look without a viewer: montage.png and preview.png. In a viewer:
+{len(written)} files and more are in {out}. A look without a viewer: montage.png and preview.png; and what
+would make the cat more of a cat, in the first filters and in a layer: filters.png and gradient.png. In a viewer:
 
   ParaView    cd {out}; paraview --script={volume}.vti.paraview.py
   3D Slicer   open {out}/{volume}.nrrd.mrml
   CGV         drop {out}/{volume}.vox on the viewer;
               its transfer function is {volume}.vox.cgv.xml
   all others  {volume}.nii.gz, .nrrd, .mha, .vti, .vtk, .hdf
+
+The gradient is {gradient}, in every format too.
 
 The picture that the layers overlay is model-{NETWORK}_img-chelsea_input, in every format.
 Next: cnnvis layers demo/{DESCRIPTION.name}, and `make help`.""")

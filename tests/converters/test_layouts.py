@@ -47,6 +47,17 @@ def test_norms_of_kernels_of_3d_networks_are_frames():
     assert volume.facts["layout"]["axes"] == ["kernel x", "kernel y", "kernel z", "output"]
 
 
+@pytest.mark.parametrize("rank", [2, 3])
+def test_kernels_of_one_value_are_a_plane(rank):
+    values = np.array([[3, 4, 0], [0, 5, 12]], np.float32)
+    kernels = values.reshape(2, 3, *[1] * rank)
+    (volume,) = lay_out_kernels(kernels)
+    np.testing.assert_array_equal(volume.data, [values])
+    assert volume.facts["layout"] == {"kind": "plane", "axes": ["input", "output"]}
+    (norms,) = lay_out_kernels(kernels, "norm")
+    np.testing.assert_array_equal(norms.data.ravel(), [5, 13])
+
+
 @pytest.mark.parametrize("shape", [(2, 1, 3), (2, 1, 1, 3)])
 def test_norms_of_maps_over_their_channels(shape):
     (volume,) = lay_out(KERNELS[0].reshape(shape), "norm")

@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
 The network sees: {predicted(out)}
 
 {len(written)} files and more are in {out}. A look without a viewer: montage.png and preview.png; and what
-would make the cat more of a cat, in the first filters and in a layer: filters.png and gradient.png. In a viewer:
+would make the cat more of a cat, in its first filters and a layer: filters.png and gradient.png. In a viewer:
 
   ParaView    cd {out}; paraview --script={volume}.vti.paraview.py
   3D Slicer   open {out}/{volume}.nrrd.mrml

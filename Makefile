@@ -17,7 +17,7 @@ PRESET ?= auto
 OUT ?= volumes
 ARCHIVE ?= $(OUT)-archive.zip
 
-.PHONY: help venv demo volumes presets montages archive real-caffe test test-viewers bench clean
+.PHONY: help venv demo volumes presets montages archive real-caffe test test-viewers check-networks bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -29,6 +29,7 @@ help:
 	@echo "make test          unit tests, ruff, mypy"
 	@echo "make real-caffe    unpacks Caffe 1.0 of Debian 11 for the tests and for --engine pycaffe, in .real-caffe"
 	@echo "make test-viewers  tests in ParaView, 3D Slicer, ITK and teem (Debian or Ubuntu, as root)"
+	@echo "make check-networks  gradients of whole networks in full size beside central differences"
 	@echo "make bench         speed side by side with others"
 	@echo "Further variables: ORDER LAYOUT PRESET PREPROCESS OUT PYTHON VENV"
 	@echo "OPTIONS='--size 64x64 --dtype uint8' goes to cnnvis activations as it is"
@@ -160,6 +161,10 @@ test: $(VENV)/.test-installed
 test-viewers: $(VENV)/.test-installed
 	sh tests/viewers/install.sh
 	$(BIN)/python -m pytest -q tests/viewers
+
+# takes some minutes, and 4 GB of memory
+check-networks: $(VENV)/.test-installed
+	$(BIN)/python -m tests.extract.check_networks
 
 bench: $(VENV)/.test-installed $(DEMO_MODEL)
 	$(BIN)/python -m benchmarks.extraction

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 # Central differences are off by some 1e-8 here, by more where third derivatives are large.
 TOLERANCE = 1e-6
-# Of the tensor's root mean square: the fewer kinks of ReLU and MAX pooling a step crosses, the better. The
-# second one is tried where the first has crossed one.
-STEPS = (1e-6, 1e-7)
+# Of the tensor's root mean square: the fewer kinks of ReLU and MAX pooling a step crosses, the better. A
+# smaller one is tried where the one before has crossed one; deep networks have some million units.
+STEPS = (1e-6, 1e-7, 1e-8)
 # What rounding makes of a float64 value that went through a deep network.
 _ROUNDING = 1e-14
 # How many times as long as the network its gradients take, about.

@@ -171,6 +171,28 @@ def test_max_pool(rank: int, window: dict[str, object]) -> None:
     _compare("MaxPool", x, outputs=2, kernel_shape=[3, 2, 2][:rank], **cut)
 
 
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("count_include_pad", [0, 1])
+@pytest.mark.parametrize(
+    "window",
+    [
+        {},
+        {"strides": [2, 1, 3], "pads": [1, 0, 1, 0, 1, 1]},
+        {"dilations": [2, 1, 2], "ceil_mode": 1, "strides": [2, 2, 3]},
+        {"ceil_mode": 1, "strides": [2, 2, 3], "pads": [2, 1, 1, 1, 0, 0]},
+        {"auto_pad": "SAME_UPPER", "strides": [2, 3, 2]},
+        {"auto_pad": "SAME_LOWER", "strides": [2, 2, 1]},
+        {"auto_pad": "VALID", "strides": [1, 2, 1]},
+    ],
+    ids=lambda window: "-".join(window) or "plain",
+)
+def test_average_pool(rank: int, count_include_pad: int, window: dict[str, object]) -> None:
+    cut = {key: _first(value, rank) for key, value in window.items()}
+    x = RNG.normal(size=(2, 3, 8, 7, 9)[: rank + 2]).astype(np.float32)
+    kernel = [3, 2, 2][:rank]
+    _compare("AveragePool", x, kernel_shape=kernel, count_include_pad=count_include_pad, **cut)
+
+
 def _first(value: object, rank: int) -> object:
     if not isinstance(value, list):
         return value

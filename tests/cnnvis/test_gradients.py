@@ -13,8 +13,11 @@ import onnxruntime
 import pytest
 
 from converters import read
+from extract import load_model
 from extract.differentiate.registry import Entry, entries
+from extract.gradients import gradients
 from tests.extract.nets import NINE, model_of, save, toy
+from tests.extract.segmentation import CHANNELS, SIZES, segmentation
 from tests.extract.test_gradients import AT_CONV1, AT_KERNELS, AT_X
 from tests.extract.test_pycaffe import modules  # noqa: F401  (a fixture)
 from tests.extract.test_pycaffe_gradients import PROTOTXT
@@ -62,6 +65,31 @@ def test_the_layers_geometry_is_that_of_its_activations(cnnvis, here):
     (path,) = [path for path in done.out if path.endswith("_act.nrrd")]
     act = read(path)
     assert (grad.origin, grad.spacing, grad.direction) == (act.origin, act.spacing, act.direction)
+
+
+def test_a_3d_network_on_a_nifti_volume(cnnvis, tmp_path, monkeypatch):
+    nibabel = pytest.importorskip("nibabel")
+    monkeypatch.chdir(tmp_path)
+    net = save(segmentation(), tmp_path)
+    values = np.random.default_rng(2).standard_normal((CHANNELS, *SIZES), np.float32)
+    affine = np.array([[-2, 0, 0, 10], [0, -3, 0, 20], [0, 0, 4, 30], [0, 0, 0, 1.0]])
+    nibabel.save(nibabel.Nifti1Image(values.T, affine), "head.nii.gz")
+    given = ("net.onnx", "--image", "head.nii.gz", "--axes", "czyx", "-o", "out", "--format", "nii.gz")
+    names = ["volume", "down1", "up0_up", "down1.weight"]
+    wrt = [word for name in names for word in ("--wrt", name)]
+    done = cnnvis("gradients", *given, "--target", "prob:1,2,7,9", *wrt)
+    assert done.code == 0, done.err
+    found = [nibabel.load(path) for path in done.out if path.endswith("_grad.nii.gz")]
+    expected = gradients(load_model(net), values[np.newaxis], "prob:1,2,7,9", names)
+    for image, name in zip(found, names, strict=True):
+        wanted = expected[name][0].reshape(-1, *expected[name].shape[-3:])
+        np.testing.assert_array_equal(image.get_fdata(dtype=np.float32).T, wanted, err_msg=name)
+    # each unit of down1 lies at every other voxel
+    np.testing.assert_allclose(found[0].affine, affine)
+    np.testing.assert_allclose(found[1].affine, affine @ np.diag([2, 2, 2, 1]))
+    done = cnnvis("activations", *given, "--layer", "up0_up")
+    (path,) = [path for path in done.out if path.endswith("_act.nii.gz")]
+    np.testing.assert_array_equal(found[2].affine, nibabel.load(path).affine)
 
 
 def test_the_graph_can_be_kept_for_other_tools(cnnvis, here):

@@ -30,9 +30,7 @@ def _check(network: Network) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         model = network.make(Path(folder), False)
         names = network.wrt(model)
-        check = GradientCheck(
-            model, network.images(model, 1), network.target, names, directions=2, entries=2
-        )
+        check = GradientCheck(model, network.images(model, 1), network.target, names, directions=1, entries=1)
         start = time.perf_counter()
         rows = list(check.rows())
         seconds = time.perf_counter() - start

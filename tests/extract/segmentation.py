@@ -17,9 +17,9 @@ def segmentation(batch: int | str = "N") -> onnx.ModelProto:
     """Return the network: volumes of `CHANNELS` channels in, probabilities of `CLASSES` for each voxel out.
 
     Two levels down by strided convolutions, up again by transposed ones, with skip connections across (Cicek
-    et al., 3D U-Net, arXiv:1606.06650); instance normalization and leaky ReLU behind each convolution (Isensee
-    et al., nnU-Net, arXiv:1809.10486). Layers are called ``down0``, ``down1``, ``bottom``, ``up1``, ``up0``, ``out``; the class
-    scores are the layer ``out``, before the softmax ``prob``.
+    et al., 3D U-Net, arXiv:1606.06650); instance normalization and leaky ReLU behind each convolution
+    (Isensee et al., nnU-Net, arXiv:1809.10486). The convolutions are ``down0``, ``down1``, ``bottom``, ``up1_up``,
+    ``up1``, ``up0_up``, ``up0`` and ``out``, which gives the class scores before the softmax ``prob``.
     """
     rng = np.random.default_rng(0)
     nodes: list[onnx.NodeProto] = []

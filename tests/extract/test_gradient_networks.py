@@ -41,8 +41,7 @@ def test_a_graph_for_one_image_takes_them_one_after_the_other(name: str, tmp_pat
     onnx.save(proto, tmp_path / "one.onnx")
     onnx.save(freed(proto), tmp_path / "any.onnx")
     x = np.random.default_rng(1).standard_normal((3, 3, 64, 64), np.float32)
-    one, many = (
-        gradients(load_model(tmp_path / file), x, "top", ["n0.weight", "n0"]) for file in ("one.onnx", "any.onnx")
-    )
+    names = ["n0.weight", "n0"]
+    one, many = (gradients(load_model(tmp_path / file), x, "top", names) for file in ("one.onnx", "any.onnx"))
     for key, value in many.items():
         np.testing.assert_allclose(one[key], value, rtol=0, atol=1e-5 * np.abs(value).max(), err_msg=key)

@@ -19,8 +19,9 @@ from .errors import ImageError, ModelError
 from .graph import before_reshapes, cut, tensors_of
 from .model import Model
 from .objective import with_objective
-from .parts import Input
+from .parts import Input, Shape
 from .runner import Backward, Runner
+from .shapes import infer
 from .targets import Target, Wanted, check_shape, targets_of
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class Differentiator:
             raise ModelError(f"reduce takes None or 'sum', not {reduce!r}")
         if not wrt:
             raise ModelError("gradients need names that the target is differentiated by")
-        self.model = model
+        self.model, self._target = model, tuple(target)
         self.tensors = {name: model.tensor(name) for name in wrt}
         self._parameters = {name for name, tensor in self.tensors.items() if tensor in model.constants}
         self._totals = self._parameters if reduce == "sum" else set()
@@ -171,7 +172,13 @@ class Differentiator:
                 # the last piece is filled up with its last image
                 chosen = np.minimum(np.arange(start, start + size), count - 1)
                 piece = {name: values[chosen] for name, values in feeds.items()} if size != count else feeds
-                parts.append(self._piece(piece, size, min(size, count - start)))
+                try:
+                    parts.append(self._piece(piece, size, min(size, count - start)))
+                except ModelError:
+                    # where the network leaves sizes open, these are those of this input
+                    shapes = infer(self.model.proto, {name: values.shape for name, values in piece.items()})
+                    _check_places(self._target, shapes)
+                    raise
         if len(parts) == 1:
             return parts[0]
         return {
@@ -306,6 +313,12 @@ def _check_ancestors(proto: onnx.ModelProto, wrt: Mapping[str, str]) -> None:
             raise ModelError(f"the target does not depend on {name!r}")
 
 
+def _check_places(target: Sequence[Target], shapes: Mapping[str, Shape]) -> None:
+    for one in target:
+        if one.tensor in shapes:
+            check_shape(one, shapes[one.tensor])
+
+
 def _graph(
     model: Model,
     target: Sequence[Target],
@@ -316,10 +329,7 @@ def _graph(
     """Return the name of the seed, the graph, and whether it is run for each image by itself."""
     with model.named_in_errors():
         check_supported(model.proto, [one.tensor for one in target])
-        shapes = model.shapes()
-        for one in target:
-            if one.tensor in shapes:
-                check_shape(one, shapes[one.tensor])
+        _check_places(target, model.shapes())
         proto = cut(upgraded(model.proto), [*dict.fromkeys(one.tensor for one in target)])
         whole, objective = with_objective(proto, target)
         _check_ancestors(proto, wrt)

@@ -18,8 +18,8 @@ def segmentation(batch: int | str = "N") -> onnx.ModelProto:
 
     Two levels down by strided convolutions, up again by transposed ones, with skip connections across (Cicek
     et al., 3D U-Net, arXiv:1606.06650); instance normalization and leaky ReLU behind each convolution
-    (Isensee et al., nnU-Net, arXiv:1809.10486). The convolutions are ``down0``, ``down1``, ``bottom``, ``up1_up``,
-    ``up1``, ``up0_up``, ``up0`` and ``out``, which gives the class scores before the softmax ``prob``.
+    (Isensee et al., nnU-Net, arXiv:1809.10486). The convolutions are ``down0``, ``down1``, ``bottom``,
+    ``up1_up``, ``up1``, ``up0_up``, ``up0`` and ``out``, the class scores before softmax ``prob``.
     """
     rng = np.random.default_rng(0)
     nodes: list[onnx.NodeProto] = []

@@ -126,6 +126,13 @@ def test_wrong_targets(model, target, message):
         gradients(model, NINE, target, ["x"])
 
 
+def test_a_place_beyond_a_size_that_is_left_open(tmp_path):
+    model = load_model(save(toy(x=["N", 1, "H", "W"]), tmp_path))
+    message = r"net\.onnx: 'conv1:0,1,2': index 2 is beyond axis 3, of size 2"
+    with pytest.raises(ModelError, match=message):
+        gradients(model, NINE, "conv1:0,1,2", ["x"])
+
+
 def test_wrong_names(model):
     with pytest.raises(UnknownNameError, match="no layer or tensor 'fd'"):
         gradients(model, NINE, "fd:0", ["x"])

@@ -18,8 +18,9 @@ from extract.targets import Wanted, targets_of
 from tests.extract.networks import LIGHT, SIDE, freed, light
 from tests.models import trained, trained_caffe
 
-# Sizes of smaller pictures.
-_LIGHT_SIDE, _TRAINED_SIDE = 64, 32
+# The size of smaller pictures; the others of the light graphs need twice that for their last pooling.
+_SMALL = 32
+_DOWN_TO_ONE = ("densenet121", "resnet50", "shufflenet", "vgg19")
 _FILTERS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "InnerProduct", "Convolution")
 
 
@@ -87,7 +88,8 @@ def _light(name: str) -> Network:
     def make(folder: Path, small: bool) -> Model:
         # groups of shufflenet are of odd widths then; of narrower layers all units may be 0
         divisor = 2 if name == "shufflenet" else 4
-        return _saved(freed(light(name, _LIGHT_SIDE, divisor) if small else light(name)), folder, name)
+        proto = light(name, _SMALL if name in _DOWN_TO_ONE else 2 * _SMALL, divisor) if small else light(name)
+        return _saved(freed(proto), folder, name)
 
     return Network(f"light_{name}", make)
 
@@ -106,8 +108,8 @@ def _caffe(folder: Path, small: bool) -> Model:
         return load_model(prototxt, weights)
     text = prototxt.read_text()
     for old, new in (
-        ("dim: 1 dim: 3 dim: 224 dim: 224", f"dim: 4 dim: 3 dim: {_TRAINED_SIDE} dim: {_TRAINED_SIDE}"),
-        ("pool: AVE\n    kernel_size: 7", f"pool: AVE\n    kernel_size: {_TRAINED_SIDE // 32}"),
+        ("dim: 1 dim: 3 dim: 224 dim: 224", f"dim: 4 dim: 3 dim: {_SMALL} dim: {_SMALL}"),
+        ("pool: AVE\n    kernel_size: 7", f"pool: AVE\n    kernel_size: {_SMALL // 32}"),
     ):
         assert text.count(old) == 1
         text = text.replace(old, new)
@@ -122,11 +124,11 @@ def _on_small_pictures(proto: onnx.ModelProto) -> onnx.ModelProto:
         return proto
     for size in sizes:
         if size.dim_value == SIDE:
-            size.dim_value = _TRAINED_SIDE
+            size.dim_value = _SMALL
     for node in proto.graph.node:
         for attribute in node.attribute:
             if node.op_type == "AveragePool" and attribute.name == "kernel_shape":
-                attribute.ints[:] = [_TRAINED_SIDE // 32] * 2
+                attribute.ints[:] = [_SMALL // 32] * 2
     return proto
 
 

@@ -77,11 +77,12 @@ class Network:
         names, x = self.wrt(model), self.images(model, 4)
         differentiator = Differentiator(model, targets_of(model, self.target), names)
         together = differentiator.run(x)
-        worst = 0.0
-        for i, image in enumerate(x):
-            for name, (alone,) in differentiator.run(image[np.newaxis]).items():
-                worst = max(worst, float(np.abs(together[name][i] - alone).max() / np.abs(alone).max()))
-        return worst
+        differences = [
+            np.abs(together[name][i] - alone).max() / np.abs(alone).max()
+            for i, image in enumerate(x)
+            for name, (alone,) in differentiator.run(image[np.newaxis]).items()
+        ]
+        return float(np.max(differences))
 
 
 def _light(name: str) -> Network:

@@ -21,6 +21,9 @@ from tests.models import trained, trained_caffe
 # The size of smaller pictures; the others of the light graphs need twice that for their last pooling.
 _SMALL = 32
 _DOWN_TO_ONE = ("densenet121", "resnet50", "shufflenet", "vgg19")
+# How many times as narrow layers become, if not 4 times: more where there are many, and normalization keeps
+# their units from being all 0; less where groups would be of odd widths.
+_DIVISORS = {"densenet121": 8, "inception_v2": 8, "shufflenet": 2}
 _FILTERS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "InnerProduct", "Convolution")
 
 
@@ -87,8 +90,7 @@ class Network:
 
 def _light(name: str) -> Network:
     def make(folder: Path, small: bool) -> Model:
-        # groups of shufflenet are of odd widths then; of narrower layers all units may be 0
-        divisor = 2 if name == "shufflenet" else 4
+        divisor = _DIVISORS.get(name, 4)
         proto = light(name, _SMALL if name in _DOWN_TO_ONE else 2 * _SMALL, divisor) if small else light(name)
         return _saved(freed(proto), folder, name)
 

@@ -33,7 +33,7 @@ def light(name: str, side: int = SIDE, divisor: int = 1) -> onnx.ModelProto:
 
     Their own weights are all 0.02, most of them made by nodes. All become initializers: filters of variance
     2 / fan-in (He et al., arXiv:1502.01852, eq. 10), small biases, scales about 1, and for batch
-    normalizations the statistics of random pictures. So what goes through them keeps its size.
+    normalizations about the statistics of a random picture. So what goes through them keeps its size.
 
     Parameters
     ----------
@@ -63,9 +63,7 @@ def light(name: str, side: int = SIDE, divisor: int = 1) -> onnx.ModelProto:
     values = {name: _random(rng, shape, name in factors) for name, shape in weights.items()}
     values |= {name: np.array(target, np.int64) for name, target in targets.items()}
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in values.items())
-    # maps of a few pixels need more of them than one picture has
-    count = 1 if side == SIDE else 8
-    _calibrate(proto, rng.standard_normal((count, 3, side, side), np.float32))
+    _calibrate(proto, rng.standard_normal((1, 3, side, side), np.float32))
     return proto
 
 
@@ -161,7 +159,7 @@ def _random(rng: np.random.Generator, shape: list[int], factor: bool) -> NDArray
 
 
 def _calibrate(proto: onnx.ModelProto, x: NDArray[np.float32]) -> None:
-    """Write the statistics of pictures into the batch normalizations of a model."""
+    """Write statistics of a picture into the batch normalizations of a model."""
     from onnx.reference import ReferenceEvaluator
     from onnx.reference.op_run import OpRun
 
@@ -175,15 +173,18 @@ def _calibrate(proto: onnx.ModelProto, x: NDArray[np.float32]) -> None:
         op_domain = ""
 
         def _run(self, x, scale, bias, mean, var, **_attributes):  # type: ignore[no-untyped-def]
-            mean, own = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3))
-            # one alone can be very small
+            # All of the mean taken away would leave next to nothing in deep layers, which random weights
+            # make alike in all places: that would be magnified, and the gradients would explode.
+            mean = x.mean(axis=(0, 2, 3)) / 2
+            own = np.square(x - mean[:, np.newaxis, np.newaxis]).mean(axis=(0, 2, 3))
+            # a channel may be 0 everywhere
             var = (own + own.mean()) / 2
             found.update(zip(self.onnx_node.input[3:], (mean, var), strict=True))
             scale, bias, mean, var = (value[:, np.newaxis, np.newaxis] for value in (scale, bias, mean, var))
             return (scale * (x - mean) / np.sqrt(var) + bias,)
 
     if any(node.op_type == "BatchNormalization" for node in proto.graph.node):
-        ReferenceEvaluator(freed(proto), new_ops=[BatchNormalization, *mended.operators()]).run(
+        ReferenceEvaluator(proto, new_ops=[BatchNormalization, *mended.operators()]).run(
             None, {proto.graph.input[0].name: x}
         )
     for tensor in proto.graph.initializer:

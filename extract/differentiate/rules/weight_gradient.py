@@ -9,7 +9,6 @@ from types import MappingProxyType
 
 from ..step import Step
 from .windows import Ints, Windows, known_sizes, padded, shifted, spatial_sizes, stacked
-from .windows import columns as kernel_columns
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,8 @@ class Correlation:
         return self.weights[0] // self.groups, self.weights[1]
 
 
-# Values in columns that are still faster than a product for each position.
-COLUMNS = 2**23
+# Channels of a group, values of a kernel, places of a map: where one way gets better than another.
+_FEW, _SMALL, _LARGE = 4, 9, 784
 
 Way = Callable[[Step, Correlation], str]
 
@@ -60,29 +59,28 @@ def weight_gradient(step: Step, correlation: Correlation) -> str:
 def way(step: Step, c: Correlation) -> str:
     """Choose how to compute a weight gradient: a key of `WAYS`.
 
-    Measured with onnxruntime 1.32 on 2 cores, layers of CaffeNet, ResNet-50 and EfficientNet-Lite0, batches
-    of 1 and 8, ms at batch 1 (columns, positions, convolution):
+    Measured with onnxruntime 1.32 on 2 cores, CaffeNet, ResNet-50 and EfficientNet-Lite0 as wholes, batches
+    of 1 and 8, summed and apart:
 
-    - 5 x 5, 48 to 128 channels, 2 groups, 27 x 27: 3.6, 6.6, 6.9; 3 x 3, 256 to 384, 13 x 13: 1.8, 2.7, 8.4;
-      1 x 1, 256 to 1024, 14 x 14: 1.1, 1.0, 24. One large product wins wherever there are many channels.
-    - 11 x 11 / 4, 3 to 96, 227 x 227: 2.1, 9.9, 1.7; at batch 8 convolution takes 0.6 of
-      columns: few channels leave products little to do. But 3 x 3 / 2, 3 to 32, 224 x 224: 0.6, 1.8, 1.1.
-    - Depthwise 5 x 5, 672 channels, 14 x 14: 3.0, 6.2, 1.4; 5 x 5 / 2, 144, 56 x 56: 5.7, 8.5, 1.5; but
-      3 x 3, 144, 56 x 56: 3.2, 1.8, 7.0, and 32, 112 x 112: 2.8, 0.9, 5.0.
-    - 3 x 3, 64 to 64, 56 x 56: 2.3, 2.4, 6.4 at batch 1, but 31, 20, 44 at batch 8: columns that no cache
-      holds lose, and take memory.
+    - Rows take 0.75 to 1.0 of the time of columns for the whole kernel (im2col), which they write once less.
+      Of many channels they take 0.9 of that of a product for each position.
+    - Depthwise 3 x 3 kernels on large maps: a product for each position takes 0.9 to 1.0 of rows, and less
+      memory.
+    - Convolution: 0.6 of columns for 11 x 11 / 4, 3 to 96 channels, at batch 8; 0.8 of rows for
+      EfficientNet-Lite0's 5 x 5 depthwise ones, summed; 2 to 20 times as slow where there are many channels.
     """
-    batch = _batch(step, c)
     places = math.prod(known_sizes(step, c.shapes[1]) or (1,))
     size = math.prod(c.windows.kernel)
     outputs, inputs = c.block
-    can_convolve = size > 1 and isinstance(c.windows.pads, tuple) and (batch is not None or not c.apart)
-    if outputs * inputs <= 4:
-        return "convolution" if can_convolve and (size > 9 or places < 784) else "positions"
-    if inputs <= 4 and size > 9 and can_convolve:
+    depthwise = outputs * inputs <= _FEW
+    if depthwise and size <= _SMALL and places >= _LARGE:
+        return "positions"
+    can_convolve = (
+        size > 1 and isinstance(c.windows.pads, tuple) and not (c.apart and _batch(step, c) is None)
+    )
+    if can_convolve and (depthwise or (inputs <= _FEW and size > _SMALL)):
         return "convolution"
-    values = places * size * inputs * c.groups * (batch or 1)
-    return "columns" if values <= COLUMNS or size == 1 else "positions"
+    return "rows"
 
 
 def _batch(step: Step, c: Correlation) -> int | None:
@@ -90,22 +88,33 @@ def _batch(step: Step, c: Correlation) -> int | None:
     return None if shape is None else shape[0]
 
 
-def columns(step: Step, c: Correlation) -> str:
-    """Lay what each position in the kernel meets side by side (im2col), and multiply once."""
+def rows(step: Step, c: Correlation) -> str:
+    """Lay what the positions in a row of the kernel meet side by side, and multiply once for each row."""
+    windows, last = c.windows, c.windows.rank - 1
     data, gradient = _operands(step, c)
-    data = kernel_columns(step, data, c.windows, 2 if c.apart else 1)
-    return _reshaped(step, c, _product(step, c, gradient, data, math.prod(c.windows.kernel)))
+    row = stacked(step, shifted(step, data, windows, last), 2 if c.apart else 1)
+    parts = _all_shifted(step, row, windows, range(last))
+    shape = (*_matrices(c, c.block[0])[:-1], c.block[1], windows.kernel[last])
+    products = [_product(step, c, gradient, part, windows.kernel[last]) for part in parts]
+    found = [step.add("Reshape", product, step.integers(shape)) for product in products]
+    return _reshaped(step, c, stacked(step, found, len(shape) - 1))
 
 
 def positions(step: Step, c: Correlation) -> str:
     """Multiply once for each position in the kernel."""
     data, gradient = _operands(step, c)
-    parts = [data]
-    for axis in reversed(range(c.windows.rank)):
-        rows = [shifted(step, part, c.windows, axis) for part in parts]
-        parts = [part for row in zip(*rows, strict=True) for part in row]
+    parts = _all_shifted(step, data, c.windows, range(c.windows.rank))
     products = [_product(step, c, gradient, part, 1) for part in parts]
     return _reshaped(step, c, stacked(step, products, 4 if c.apart else 3))
+
+
+def _all_shifted(step: Step, data: str, windows: Windows, axes: range) -> list[str]:
+    """Return what each position of the kernel along some axes meets, the last axis running fastest."""
+    parts = [data]
+    for axis in reversed(axes):
+        groups = [shifted(step, part, windows, axis) for part in parts]
+        parts = [part for group in zip(*groups, strict=True) for part in group]
+    return parts
 
 
 def convolution(step: Step, c: Correlation) -> str:
@@ -175,6 +184,4 @@ def _reshaped(step: Step, c: Correlation, gradient: str) -> str:
     return step.add("Reshape", gradient, step.integers((-1, *c.weights) if c.apart else c.weights))
 
 
-WAYS: Mapping[str, Way] = MappingProxyType(
-    {"columns": columns, "positions": positions, "convolution": convolution}
-)
+WAYS: Mapping[str, Way] = MappingProxyType({"rows": rows, "positions": positions, "convolution": convolution})

@@ -128,6 +128,8 @@ def command(
     fixed, model = feeding.fed(described.model, values)
     neurons = targets_of(model, target)
     names = find_wrt(model, wrt, ancestors(model, [neuron.tensor for neuron in neurons]))
+    if provider and model.source.differentiator is not None:
+        raise click.ClickException(f"{model.path}: Caffe computes these gradients, which has no --provider")
     providers = provider or ("CPUExecutionProvider",)
     prepared = METHODS[method](model, target, names, providers=providers)
     if save_graph is not None:

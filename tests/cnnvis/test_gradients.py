@@ -126,6 +126,8 @@ def test_gradients_by_caffe(cnnvis, in_caffe):
     ("words", "message"),
     [
         (("--save-graph", "new/grad.onnx"), "Caffe computes these gradients without a graph"),
+        (("--provider", "CPUExecutionProvider"), "Caffe computes these gradients, which has no --provider"),
+        (("--check",), "Caffe computes these gradients without a graph"),
         (("--method", "guided-backprop"), "Caffe goes back through layers by their own rules"),
     ],
 )

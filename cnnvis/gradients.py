@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,7 +162,8 @@ def command(
     places = Places(model, image, {name: value.shape for name, value in fixed.items()})
     with progress(len(sources), "images", quiet) as done:
         for inputs in batches(sources, settings, image.channels_first, batch):
-            found = prepared.run(feeding.feed_of(image, inputs, fixed)).values
+            result = prepared.run(feeding.feed_of(image, inputs, fixed))
+            found = result.values
             placed = {
                 name: places.of(name, gradient, inputs[0].array.shape, len(inputs))
                 for name, gradient in found.items()
@@ -179,9 +180,18 @@ def command(
                             model.parameter(name), gradient[index], quantity, "gradient", one, target
                         )
                     )
+                    said = {"report": report_of(result.report, index)} if result.report else {}
                     for stem, volume in volumes:
-                        options.print_paths(export.write(volume, stem))
+                        told = volume.replace(facts={**volume.facts, **said})
+                        options.print_paths(export.write(told, stem))
                 done()
+
+
+def report_of(report: Any, index: int) -> Any:
+    """Return what a method says of one image of a batch."""
+    if isinstance(report, Mapping):
+        return {name: report_of(value, index) for name, value in report.items()}
+    return report[index]
 
 
 def find_wrt(model: Model, patterns: tuple[str, ...], known: set[str]) -> list[str]:

@@ -147,6 +147,17 @@ def test_the_preset_is_symmetric_about_zero(cnnvis, here):
     assert points[0] == -points[-1]
 
 
+def test_the_side_car_says_how_complete_integrated_gradients_are(cnnvis, here):
+    np.save("twice.npy", 2 * NINE[0])
+    done = cnnvis(*CALL, "--wrt", "x", "--image", "twice.npy", "--method", "integrated-gradients")
+    assert done.code == 0, done.err
+    first, second = (read(path) for path in done.out if path.endswith("_integrated-gradients.nrrd"))
+    for volume in (first, second):
+        report = volume.facts["report"]
+        assert volume.data.sum() == pytest.approx(report["score"] - report["baseline_score"], rel=0.05)
+    assert second.facts["report"]["score"] > first.facts["report"]["score"]
+
+
 @pytest.mark.parametrize(
     ("method", "expected"), [("times-input", AT_X[0] * NINE[0]), ("guided-backprop", AT_X[0])]
 )

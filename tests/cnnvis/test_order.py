@@ -211,6 +211,10 @@ def test_activations_weights_and_gradients_take_every_order(cnnvis, net, picture
         ("smooth", "correlation"),
         ("spectral", "absolute-correlation"),
     ], methods
+    # norms of filters are slices as well
+    words = ("--layer", "conv1", "-o", out, "--order", "random", "--layout", "norm")
+    assert cnnvis("weights", net, *words).code == 0
+    assert read(out / "model-net_layer-conv1_order-random_weight.nrrd").facts["order"]["method"] == "random"
     # a stored order, which the file name tells by its method
     order.Ordering([1, 0], "random").save(tmp_path / "mine.json")
     words = ("--image", picture, "--preprocess", "unit", "-o", out, "--layer", "conv1")

@@ -225,7 +225,7 @@ def _picture(volume: Volume, results: Sequence[Compared], row: int) -> Any:
         length, rate = found["path length"], found["anti-Robinson rate"]
         caption = f"path {length:.2f}, anti-Robinson rate {rate:.3f}"
         panels.append(Panel(result.ordering.apply(volume), result.distances, result.ordering.method, caption))
-    return orders(panels, row, fit(choose(volume), volume))
+    return orders(volume, panels, row, fit(choose(volume), volume))
 
 
 def _facts(result: Compared) -> dict[str, Any]:

@@ -32,11 +32,13 @@ class Panel:
     caption: str
 
 
-def orders(panels: Sequence[Panel], row: int, fitted: Fitted) -> Image:
+def orders(volume: Volume, panels: Sequence[Panel], row: int, fitted: Fitted) -> Image:
     """Draw the distance matrix of each order beside one row of every map.
 
     Parameters
     ----------
+    volume : Volume
+        What is ordered, for the caption.
     panels : sequence of Panel
         The orders; of volumes with frames, the frame's middle slice is cut.
     row : int
@@ -72,7 +74,7 @@ def orders(panels: Sequence[Panel], row: int, fitted: Fitted) -> Image:
             (x + _SIDE + 4, _cut(cut, row, fitted)),
         ):
             sheet.paste(_stretched(picture), (place, y + _TITLE))
-    return add_strip(sheet, panels[0].volume, fitted)
+    return add_strip(sheet, volume, fitted)
 
 
 def _cut(data: NDArray[np.float32], row: int, fitted: Fitted) -> Image:

@@ -16,7 +16,7 @@ def drawn(shape=(4, 5, 7), count=1):
     data = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     volume = Volume(data, facts={"layer": "conv1"})
     panels = [Panel(volume, DISTANCES, "smooth", "path 3")] * count
-    return np.asarray(orders(panels, 2, fit(choose(volume), volume)))
+    return np.asarray(orders(volume, panels, 2, fit(choose(volume), volume)))
 
 
 def test_matrix_and_cut_stand_side_by_side():

@@ -27,7 +27,9 @@ _OF_A_FILE = {"list": "numbers", "importance": "scores"}
 @click.argument("target", metavar="OUT", type=options.file_path)
 @click.option("--by", "method", type=options.order_method, help="What the order follows. Default: smooth.")
 @options.distance
-@click.option("--row", type=int, help="For kmeans and pca-row: which row of the maps. Default: 15.")
+@click.option(
+    "--row", type=int, help="For kmeans and pca-row: which row of the maps. Default: 15, or the middle one."
+)
 @click.option(
     "-k", "k", type=Count(), help="For kmeans: clusters; 20x5 splits each of 20 into 5. Default: 7."
 )
@@ -186,6 +188,9 @@ def _compare(
     import inspect
 
     import order
+    from order.maps import usual_row
+
+    from .pictures import save_png
 
     methods: dict[str, dict[str, Any]] = {}
     settings = _with_files(given)
@@ -193,13 +198,9 @@ def _compare(
         known = inspect.signature(method.function).parameters
         if name not in _OF_A_FILE or _OF_A_FILE[name] in settings:
             methods[name] = {key: value for key, value in settings.items() if key in known}
-            if "row" in known and "row" not in settings:
-                methods[name]["row"] = _row(volumes[0])
     with progress(len(methods), "methods", quiet) as done:
         results = order.compare(volumes, methods, distance, done)
-    from .pictures import save_png
-
-    row = settings.get("row", _row(volumes[0]))
+    row = settings.get("row", usual_row(volumes[0].data.shape[-2]))
     path = save_png(_picture(volumes[0], results, row), target)
     if as_json:
         rows = [_facts(result) for result in results]
@@ -207,13 +208,6 @@ def _compare(
         return
     click.echo(_table(results))
     options.print_paths([path])
-
-
-def _row(volume: Volume) -> int:
-    """Return upstream's row, or the middle one of maps that have it not."""
-    from order.methods.principal import ROW
-
-    return ROW if volume.data.shape[-2] > ROW else volume.data.shape[-2] // 2
 
 
 def _picture(volume: Volume, results: Sequence[Compared], row: int) -> Any:

@@ -39,9 +39,11 @@ class Slices:
 
     def __post_init__(self) -> None:
         import order
+        from order.fitting import bound
 
         if not isinstance(self.order, Path):
-            order.find(self.order)
+            # before anything is computed: a method may need more than its name
+            bound(self.order, {})
         elif self.fitted is not None and self.fitted.method not in order.METHODS:
             raise order.OrderError(f"{self.order}: unknown ordering method {self.fitted.method!r}")
 

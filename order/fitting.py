@@ -21,6 +21,7 @@ from .ordering import Ordering
 from .separators import joined
 
 _TRIPLES = 1024
+_ROUNDING = 1e-9
 
 
 def by(
@@ -59,7 +60,7 @@ def by(
     """
     chosen = find(method)
     distances.find(distance)
-    settings = _bound(chosen, method, parameters)
+    settings = bound(method, parameters)
     sequence = [joined(volumes)] if isinstance(volumes, Volume) else volumes
     _check_counts(sequence)
     with one_thread():
@@ -112,22 +113,35 @@ def _oriented(found: Found, maps: Maps) -> list[NDArray[np.intp]]:
     groups = found if isinstance(found, list) else [found]
     order = np.concatenate([np.array([], np.intp), *groups])
     places = np.arange(len(order)) - (len(order) - 1) / 2
-    lean = float(places @ maps.distances.sum(axis=1)[order])
-    if lean > 0 or len(order) < 2:
+    totals = maps.distances.sum(axis=1)
+    lean = float(places @ totals[order])
+    if abs(lean) <= _ROUNDING * float(totals.sum()):
+        forward = len(order) < 2 or order[0] < order[-1]
+    else:
+        forward = lean > 0
+    if forward:
         return groups
     return groups[::-1] if isinstance(found, list) else [found[::-1]]
 
 
-def _bound(chosen: Method, method: str, parameters: Mapping[str, object]) -> dict[str, Any]:
-    """Return all settings of a method, those included that were not given."""
-    _, *known = inspect.signature(chosen.function).parameters.values()
+def bound(method: str, parameters: Mapping[str, object]) -> dict[str, Any]:
+    """Return all settings of a method as JSON holds them, those included that were not given.
+
+    Raises
+    ------
+    OrderError
+        If the method or a setting is unknown, one that it needs is missing, or the seed is out of its range.
+    """
+    _, *known = inspect.signature(find(method).function).parameters.values()
     names = [parameter.name for parameter in known]
     for name in parameters:
         if name not in names:
             raise OrderError(
                 f"ordering method {method!r} has no setting {name!r}; it has {', '.join(names) or 'none'}"
             )
-    settings = {parameter.name: parameters.get(parameter.name, parameter.default) for parameter in known}
+    settings = {
+        parameter.name: _plain(parameters.get(parameter.name, parameter.default)) for parameter in known
+    }
     for name, value in settings.items():
         if value is inspect.Parameter.empty:
             raise OrderError(f"ordering method {method!r} needs its setting {name!r}")
@@ -135,6 +149,11 @@ def _bound(chosen: Method, method: str, parameters: Mapping[str, object]) -> dic
     if not isinstance(seed, int) or not 0 <= seed < 1 << 32:
         raise OrderError(f"ordering method {method!r}: seed takes a whole number from 0 on, not {seed!r}")
     return settings
+
+
+def _plain(value: Any) -> Any:
+    """Return numbers and arrays of numpy as Python's own."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _check_counts(volumes: Sequence[Volume]) -> None:

@@ -15,8 +15,10 @@ from converters.volume import Volume
 from . import distances
 from .errors import OrderError
 
+_ROW = 15
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Maps:
     """Some maps of a layer, numbered from 0 in the order of `chosen`.
 
@@ -29,11 +31,14 @@ class Maps:
         Which slices these maps are.
     distance : str
         A key of `distances.DISTANCES`.
+    measured : ndarray, optional
+        The distances, where they are known already.
     """
 
     volumes: Sequence[Volume]
     chosen: NDArray[np.intp]
     distance: str
+    measured: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -41,6 +46,8 @@ class Maps:
     @cached_property
     def distances(self) -> NDArray[np.float64]:
         """Mean distances over all images: shape (map, map)."""
+        if self.measured is not None:
+            return self.measured
         return distances.mean_distances(self.volumes, self.chosen, self.distance)
 
     def order_of(self, permutation: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -60,8 +67,10 @@ class Maps:
         mean: NDArray[np.float64] = np.mean(each, axis=0)
         return mean
 
-    def rows(self, row: int) -> NDArray[np.float64]:
+    def rows(self, row: int | None = None) -> NDArray[np.float64]:
         """Return one row of every map, those of several images (and planes) end to end: shape (map, column).
+
+        Without a number it is row 15, as in the first CNN-VIS, or the middle one of maps that have no such.
 
         Raises
         ------
@@ -71,13 +80,19 @@ class Maps:
         parts = []
         for array in self.arrays():
             height = array.shape[-2]
-            if not (isinstance(row, int) and -height <= row < height):
+            at = usual_row(height) if row is None else row
+            if not (isinstance(at, int) and 0 <= at < height):
                 raise OrderError(
                     f"row takes a whole number from 0 to {height - 1} for these maps, not {row!r}"
                 )
-            rows = array[..., row, :]
+            rows = array[..., at, :]
             parts.append(rows.reshape(len(self), math.prod(rows.shape[1:])))
         return np.concatenate(parts, axis=1).astype(np.float64)
+
+
+def usual_row(height: int) -> int:
+    """Return the row that is taken of maps of so many rows, if none is given."""
+    return _ROW if height > _ROW else height // 2
 
 
 def comparable(volumes: Sequence[Volume], distance: str) -> tuple[Maps, NDArray[np.intp]]:
@@ -96,6 +111,6 @@ def comparable(volumes: Sequence[Volume], distance: str) -> tuple[Maps, NDArray[
     # sums that differ by rounding only count as equal
     totals = maps.distances.sum(axis=1)
     by_typicality = np.argsort((totals / (totals.max(initial=0) or 1)).round(9), kind="stable")
-    ordered = Maps(volumes, maps.chosen[by_typicality], distance)
-    ordered.__dict__["distances"] = maps.distances[np.ix_(by_typicality, by_typicality)]
+    measured = maps.distances[np.ix_(by_typicality, by_typicality)]
+    ordered = Maps(volumes, maps.chosen[by_typicality], distance, measured)
     return ordered, np.flatnonzero(~alive)

@@ -12,15 +12,20 @@ from ..errors import OrderError
 from ..maps import Maps
 from ..numerics import one_thread
 from ..path_search import shortest_path
-from .principal import ROW
+
+_CLUSTERS = 7
 
 
-def kmeans(maps: Maps, k: int | Sequence[int] = 7, row: int = ROW, seed: int = 0) -> list[NDArray[np.intp]]:
+def kmeans(
+    maps: Maps, k: int | Sequence[int] | None = None, row: int | None = None, seed: int = 0
+) -> list[NDArray[np.intp]]:
     """Clusters of like rows, those with like centroids side by side.
 
-    ``k`` is the number of clusters, or two numbers such as 20 and 5: then each of 20 clusters is split into
-    5, or into single maps if it has fewer. Inside a cluster, the most typical map comes first.
+    ``k`` is the number of clusters, 7 unless given, or two such as 20 and 5: then each of 20 clusters is
+    split into 5, or into single maps if it has fewer. Inside a cluster, the most typical map comes first.
     """
+    if k is None:
+        k = min(_CLUSTERS, max(1, len(maps)))
     counts = (k,) if isinstance(k, int) else tuple(k)
     if not counts or not all(isinstance(count, int) and count > 0 for count in counts):
         raise OrderError(f"ordering method 'kmeans': k takes whole numbers from 1 on, not {k!r}")

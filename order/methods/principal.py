@@ -9,12 +9,12 @@ from ..distances import products
 from ..maps import Maps
 from ..numerics import eigenvector
 
-ROW = 15
-"""The row that the first CNN-VIS took."""
 
+def pca_row(maps: Maps, row: int | None = None) -> NDArray[np.intp]:
+    """By ascending projection of one row of every map on their first principal component.
 
-def pca_row(maps: Maps, row: int = ROW) -> NDArray[np.intp]:
-    """By ascending projection of one row of every map on their first principal component."""
+    Without a number: see `Maps.rows`.
+    """
     rows = maps.rows(row)
     return _by_first_component(rows @ rows.T)
 

@@ -229,5 +229,9 @@ def test_activations_weights_and_gradients_take_every_order(cnnvis, net, picture
         2,
         True,
     )
+    words = ("--image", picture, "-o", tmp_path / "none", "--layer", "conv1", "--order", "importance")
+    result = cnnvis("activations", net, *words)
+    assert (result.code, "'importance' needs its setting 'scores'" in result.err) == (2, True)
+    assert not (tmp_path / "none").exists()
     result = cnnvis("weights", net, "--layer", "conv1", "-o", out, "--order", "mean", "--layout", "mosaic")
     assert (result.code, "layout mosaic has none" in result.err) == (2, True)

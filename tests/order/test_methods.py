@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -125,7 +126,7 @@ def test_kmeans_with_fewer_different_rows_than_clusters():
         ("kmeans", {"k": 0}, "k takes whole numbers from 1 on, not 0"),
         ("kmeans", {"k": (2, "x")}, "k takes whole numbers"),
         ("kmeans", {"row": 5, "k": 2}, "row takes a whole number from 0 to 4 for these maps, not 5"),
-        ("pca-row", {}, "row takes a whole number from 0 to 4 for these maps, not 15"),
+        ("pca-row", {"row": 15}, "row takes a whole number from 0 to 4 for these maps, not 15"),
         ("pca-row", {"row": 1.0}, "row takes a whole number"),
         ("hierarchical", {"linkage": "median"}, "linkage is one of average, complete, single, ward"),
         ("tsne-1d", {"perplexity": 0}, "perplexity is positive, not 0"),
@@ -146,6 +147,21 @@ def test_lists_scores_and_ties():
     volume = smooth_maps(4)
     assert order.by("list", volume, numbers=[2, 0, 3, 1]).permutation.tolist() == [2, 0, 3, 1]
     assert order.by("importance", volume, scores=[1, 3, 3, 2]).permutation.tolist() == [1, 2, 3, 0]
+    # arrays, as one computes them, are settings that JSON holds
+    ordering = order.by("importance", volume, scores=np.array([1, 3, 3, 2], np.float32))
+    assert json.loads(json.dumps(ordering.parameters)) == {"scores": [1, 3, 3, 2]}
+    assert order.by("smooth", volume, seed=np.int64(2)).parameters == {"seed": 2}
+
+
+def test_rows_and_clusters_that_suit_small_maps():
+    volume = smooth_maps(5, shape=(9, 4))
+    for method in ("pca-row", "kmeans"):
+        middle = order.by(method, volume, row=4)
+        np.testing.assert_array_equal(order.by(method, volume).permutation, middle.permutation)
+    assert order.by("kmeans", volume).clusters == (1,) * 5
+    tall = smooth_maps(5, shape=(16, 4))
+    by_row = order.by("pca-row", tall, row=15)
+    np.testing.assert_array_equal(order.by("pca-row", tall).permutation, by_row.permutation)
 
 
 def test_leaf_order_beats_its_tree():

@@ -32,6 +32,7 @@ help:
 	@echo "make check-networks  gradients of whole networks in full size beside central differences"
 	@echo "make bench         speed side by side with others"
 	@echo "Further variables: ORDER LAYOUT PRESET PREPROCESS OUT PYTHON VENV"
+	@echo "ORDER=smooth, or ORDER=conv1.json that cnnvis order --save wrote"
 	@echo "OPTIONS='--size 64x64 --dtype uint8' goes to cnnvis activations as it is"
 
 venv: $(VENV)/.installed
@@ -106,7 +107,7 @@ $(OUT)/.presets.settings $(OUT)/.montages.settings: $(OUT)/.%.settings: FORCE
 
 FORCE:
 
-$(OUT)/.volumes: $(MODEL) $(WEIGHTS) $(IMAGES) $(wildcard $(subst =, ,$(OPTIONS))) $(OUT)/.volumes.settings | $(VENV)/.installed
+$(OUT)/.volumes: $(MODEL) $(WEIGHTS) $(IMAGES) $(wildcard $(ORDER)) $(wildcard $(subst =, ,$(OPTIONS))) $(OUT)/.volumes.settings | $(VENV)/.installed
 	$(restart)
 	set -f; $(BIN)/cnnvis activations "$$MODEL" $${WEIGHTS:+--weights "$$WEIGHTS"} \
 	  $$(printf -- '--image %s ' $$IMAGES) $$(printf -- '--layer %s ' $$(echo "$$LAYERS" | tr , ' ')) \
@@ -170,6 +171,7 @@ bench: $(VENV)/.test-installed $(DEMO_MODEL)
 	$(BIN)/python -m benchmarks.extraction
 	$(BIN)/python -m benchmarks.caffe
 	$(BIN)/python -m benchmarks.gradients
+	$(BIN)/python -m benchmarks.ordering
 
 clean:
 	rm -rf demo/out demo/model build ./*.egg-info

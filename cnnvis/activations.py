@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 @options.formats
 @options.dtype
 @options.layout
-@click.option(
-    "--order", type=options.order_method, default="identity", show_default=True, help="Order of the slices."
-)
+@options.order
+@options.distance
 @options.z_spacing
 @options.preset
 @options.preprocessing
@@ -48,7 +47,8 @@ def command(
     formats: tuple[str, ...],
     dtype: str | None,
     layout: str,
-    order: str,
+    order: str | Path,
+    distance: str | None,
     z_spacing: str,
     preset: str | Path | None,
     preprocessing: dict[str, Any],
@@ -75,6 +75,7 @@ def command(
     from .export import Export, targets
     from .progress import progress
     from .provenance import model_facts, software
+    from .slices import Slices
     from .views import Places, View, has_3d_maps
 
     fed = {name: open_array(file) for name, file in feeds}
@@ -86,9 +87,8 @@ def command(
     target = feeding.image_input(model, extractor.inputs, fixed)
     sources = expand(find_images(images), target.channels_first)
     settings = feeding.settings_of(described, preprocessing, target, sources)
-    view = View(
-        layout, order, z_spacing, {"model": model_facts(model), **feeding.feed_facts(feeds), **software()}
-    )
+    facts = {"model": model_facts(model), **feeding.feed_facts(feeds), **software()}
+    view = View(layout, Slices(order, distance or "correlation"), z_spacing, facts)
     export = Export(out, targets(formats), dtype, preset)
     export.check(frames=layout == "stack" and has_3d_maps(model, extractor.tensors.values()))
     places = Places(model, target, {name: value.shape for name, value in fixed.items()})

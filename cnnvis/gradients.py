@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 @options.formats
 @options.dtype
 @options.layout
+@options.order
+@options.distance
 @options.z_spacing
 @options.preset
 @options.preprocessing
@@ -80,6 +82,8 @@ def command(
     formats: tuple[str, ...],
     dtype: str | None,
     layout: str,
+    order: str | Path,
+    distance: str | None,
     z_spacing: str,
     preset: str | Path | None,
     preprocessing: dict[str, Any],
@@ -119,6 +123,7 @@ def command(
     from .kernels import Kernels
     from .progress import progress
     from .provenance import model_facts, software
+    from .slices import Slices
     from .views import Places, View, has_3d_maps
 
     values = {name: open_array(file) for name, file in feeds}
@@ -150,10 +155,11 @@ def command(
         (first,) = batches(sources[:1], settings, image.channels_first, 1)
         x = feeding.feed_of(image, first, fixed)
         facts["check"] = checking.check(model, x, target, names, first[0].name, quiet=quiet)
+    slices = Slices(order, distance or "absolute-correlation")
     quantity = "grad" if method == "plain" else method
-    view = View(layout, "identity", z_spacing, facts, quantity, "gradient", target)
+    view = View(layout, slices, z_spacing, facts, quantity, "gradient", target)
     export = Export(out, targets(formats), dtype, preset)
-    kernels = Kernels(model, layout, z_spacing, facts)
+    kernels = Kernels(model, layout, z_spacing, facts, slices)
     weights = [name for name in names if model.tensor(name) in model.constants]
     export.check(
         frames=(layout == "stack" and has_3d_maps(model, map(model.tensor, names)))

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from extract.images import PreparedInput
     from extract.model import Parameter
 
+    from .slices import Slices
+
 
 @dataclass(frozen=True)
 class Kernels:
@@ -30,12 +32,15 @@ class Kernels:
         As `extract.placement.slice_spacing` takes it.
     facts : mapping
         What all side-cars say: model and software.
+    slices : Slices
+        The order of the slices.
     """
 
     model: Model
     layout: str
     z_spacing: str
     facts: Mapping[str, Any]
+    slices: Slices
 
     @property
     def makes_frames(self) -> bool:
@@ -92,8 +97,10 @@ class Kernels:
                 param=parameter.role if image else None,
                 target=target,
                 filter=str(kind["channel"]) if "channel" in kind else None,
+                order=self.slices.name(volume),
             )
-            yield stem, volume.replace(name=title, spacing=(x, y, z), facts={**facts, **volume.facts})
+            volume = volume.replace(name=title, spacing=(x, y, z), facts={**facts, **volume.facts})
+            yield stem, self.slices.ordered(volume)
 
 
 def by_outputs(model: Model, tensor: str, values: NDArray[Any]) -> NDArray[Any]:

@@ -67,6 +67,27 @@ class OneOf(click.ParamType):
         return f"[{'|'.join(self._names())}]"
 
 
+class Order(OneOf, Shown):
+    """An ordering method, or the path of an ordering in JSON."""
+
+    def __init__(self, names: Names) -> None:
+        super().__init__("ordering method", names)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, or the name, or fail with a message that tells the nearest."""
+        if isinstance(value, Path) or value.lower().endswith(".json"):
+            return Path(value)
+        return super().convert(value, param, ctx)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return all names, for help."""
+        return f"[{'|'.join(self._names())}|FILE.json]"
+
+    def shown(self, value: Any) -> str:
+        """Return the name, or the file's."""
+        return file_name(value) if isinstance(value, Path) else str(value)
+
+
 class Size(Shown):
     """``HEIGHTxWIDTH``, one number for both, or three numbers for 3-D networks."""
 
@@ -86,6 +107,27 @@ class Size(Shown):
     def shown(self, value: Any) -> str:
         """Return ``224x224``."""
         return "x".join(map(str, value))
+
+
+class Count(Shown):
+    """A whole number from 1 on, or two such as ``20x5``."""
+
+    name = "N[xM]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | tuple[int, ...]:
+        """Return the number or the two, or fail with a message."""
+        if not isinstance(value, str):
+            return value  # type: ignore[no-any-return]
+        if not re.fullmatch(r"[1-9]\d{0,5}(x[1-9]\d{0,5})?", value):
+            self.fail(f"{value!r} is not a number such as 7, or two such as 20x5", param, ctx)
+        numbers = tuple(map(int, value.split("x")))
+        return numbers if len(numbers) > 1 else numbers[0]
+
+    def shown(self, value: Any) -> str:
+        """Return ``7`` or ``20x5``."""
+        return "x".join(map(str, value if isinstance(value, tuple) else (value,)))
 
 
 class Choices(Shown):

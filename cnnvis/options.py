@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .option_types import Choices, Feed, Names, Numbers, NumbersOrFile, OneOf, Preset, Size
+from .option_types import Choices, Feed, Names, Numbers, NumbersOrFile, OneOf, Order, Preset, Size
 
 if TYPE_CHECKING:
     from .models import OpenedModel
@@ -47,7 +47,8 @@ def header_names() -> list[str]:
 
 
 file_path = click.Path(path_type=Path)
-order_method = OneOf("ordering method", registry("order", "METHODS"))
+order_names = registry("order", "METHODS")
+order_method = OneOf("ordering method", order_names)
 
 _MODEL = (
     click.argument("model_path", metavar="MODEL", type=file_path),
@@ -120,6 +121,18 @@ layout: Decorator = click.option(
     show_default=True,
     help="stack: a slice a channel, one volume; mosaic: tiles in a plane; channels: a volume a channel; "
     "norm: the root of the sum of squares over the channels.",
+)
+order: Decorator = click.option(
+    "--order",
+    type=Order(order_names),
+    default="identity",
+    show_default=True,
+    help="Order of the slices: a method, for each volume anew, or an order that `cnnvis order --save` wrote.",
+)
+distance: Decorator = click.option(
+    "--distance",
+    type=OneOf("distance", registry("order", "DISTANCES")),
+    help="By what maps are compared. Default: correlation; of filters and gradients, absolute-correlation.",
 )
 z_spacing: Decorator = click.option(
     "--z-spacing",

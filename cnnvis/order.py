@@ -1,35 +1,268 @@
-"""``cnnvis order``: the slices of a volume in another order."""
+"""``cnnvis order``: the slices of volumes in another order."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import dtype, file_path, order_method, print_paths
+from . import options
+from .option_types import Count
+from .progress import progress
+
+if TYPE_CHECKING:
+    from converters import Volume
+    from order import Ordering
+    from order.comparison import Compared
+
+# need a file of numbers, so that nothing is compared unless it is given
+_OF_A_FILE = {"list": "numbers", "importance": "scores"}
 
 
 @click.command()
-@click.argument("source", metavar="IN", type=file_path)
-@click.argument("target", metavar="OUT", type=file_path)
-@click.option("--by", "method", type=order_method, required=True, help="What the order follows.")
-@click.option("--seed", type=click.IntRange(0), help="For random.")
-@dtype
-def command(source: Path, target: Path, method: str, seed: int | None, dtype: str | None) -> None:
-    """Write a volume with its slices reordered; labels and permutation stay with it.
+@click.argument("sources", metavar="IN...", nargs=-1, required=True, type=options.file_path)
+@click.argument("target", metavar="OUT", type=options.file_path)
+@click.option("--by", "method", type=options.order_method, help="What the order follows. Default: smooth.")
+@options.distance
+@click.option(
+    "--row", type=int, help="For kmeans and pca-row: which row of the maps. Default: 15, or the middle one."
+)
+@click.option(
+    "-k", "k", type=Count(), help="For kmeans: clusters; 20x5 splits each of 20 into 5. Default: 7."
+)
+@click.option("--linkage", help="For hierarchical: average, complete, single or ward. Default: average.")
+@click.option("--perplexity", type=float, help="For tsne-1d: about how many neighbours count. Default: 10.")
+@click.option(
+    "--scores",
+    type=options.file_path,
+    metavar="FILE",
+    help="For importance: a number a channel, in .npy, JSON or text.",
+)
+@click.option(
+    "--numbers",
+    type=options.file_path,
+    metavar="FILE",
+    help="For list: the channels in their order, in .npy, JSON or text.",
+)
+@click.option("--seed", type=click.IntRange(0), help="For smooth, kmeans, tsne-1d and random. Default: 0.")
+@click.option(
+    "--fit-on",
+    multiple=True,
+    type=options.file_path,
+    metavar="FILE",
+    help="Find the order on these volumes of the same layer, by mean distance; may be repeated. Default: IN.",
+)
+@click.option(
+    "--like", type=options.file_path, metavar="ORDER.json", help="Take this order, which --save has written."
+)
+@click.option("--save", type=options.file_path, metavar="ORDER.json", help="Also write the order itself.")
+@click.option("--separators", is_flag=True, help="Put a blank slice between clusters.")
+@click.option(
+    "--compare", "comparing", is_flag=True, help="Print what all methods achieve; OUT is a picture."
+)
+@click.option("--json", "as_json", is_flag=True, help="For --compare: print JSON.")
+@options.dtype
+@options.quiet
+def command(
+    sources: tuple[Path, ...],
+    target: Path,
+    method: str | None,
+    distance: str | None,
+    fit_on: tuple[Path, ...],
+    like: Path | None,
+    save: Path | None,
+    separators: bool,
+    comparing: bool,
+    as_json: bool,
+    dtype: str | None,
+    quiet: bool,
+    **settings: Any,
+) -> None:
+    """Write volumes with their slices reordered; labels and permutation stay with them.
 
-    The recorded permutation is that from the layer's own channels, also of a volume that was ordered before.
+    Several volumes of a layer, one an image, are ordered alike, so that they compare slice by slice: OUT is
+    then a folder. If OUT ends in .json, only the order itself is written. The recorded permutation is that
+    from the layer's own channels, also of a volume that was ordered before.
 
     \b
     Examples:
-      cnnvis order conv1.nrrd conv1-by-mean.nrrd --by mean
+      cnnvis order conv1.nrrd conv1-smooth.nrrd
+      cnnvis order conv1.nrrd conv1-kmeans.nrrd --by kmeans -k 7 --separators
+      cnnvis order cats/*_layer-conv1_act.nrrd ordered --save conv1.json
+      cnnvis order dog_conv1.nrrd ordered.nrrd --like conv1.json
+      cnnvis order conv1.nrrd orders.png --compare
     """
     import order
-    from converters import read, write
+
+    given = {name: value for name, value in settings.items() if value is not None}
+    if comparing:
+        _refuse("--compare", {"--by": method, "--like": like, "--save": save, "--separators": separators})
+        _compare(_Volumes(fit_on or sources), target, distance or "correlation", given, as_json, quiet)
+        return
+    _refuse("all but --compare", {"--json": as_json})
+    if like is not None:
+        _refuse("--like", {"--by": method, "--distance": distance, "--fit-on": fit_on, **_flags(given)})
+    only_order = target.suffix.lower() == ".json"
+    alone = len(sources) == 1 and not (fit_on or like or save or only_order)
+    # an order that serves several volumes counts from the layer's own channels
+    volumes = _Volumes(sources, as_stored=alone)
+    if like is not None:
+        ordering = order.Ordering.load(like)
+    else:
+        fitted = _Volumes(fit_on) if fit_on else volumes
+        given = _with_files(given)
+        ordering = order.by(method or "smooth", fitted, distance=distance or "correlation", **given)
+    if only_order:
+        _refuse("an OUT that ends in .json", {"--save": save, "--separators": separators, "--dtype": dtype})
+        options.print_paths([ordering.save(target)])
+        return
+    for path, volume in zip(_targets(sources, target), volumes, strict=True):
+        _write(ordering, volume, path, separators, dtype)
+    if save is not None:
+        options.print_paths([ordering.save(save)])
+
+
+def _write(ordering: Ordering, volume: Volume, path: Path, separators: bool, dtype: str | None) -> None:
+    import order
+    from converters import write
 
     from .provenance import derived
 
-    volume = read(source)
-    parameters = {} if seed is None else {"seed": seed}
-    ordering = order.by(method, volume, **parameters)
-    print_paths(write(derived(ordering.apply(volume)), target, dtype=dtype))
+    ordered = ordering.apply(volume)
+    if separators:
+        if not ordering.clusters:
+            raise order.OrderError(f"--separators: {ordering.method!r} makes no clusters, --by kmeans does")
+        ordered = order.separate(ordered)
+    options.print_paths(write(derived(ordered), path, dtype=dtype))
+
+
+def _targets(sources: Sequence[Path], target: Path) -> list[Path]:
+    """Return where each volume goes: to OUT, or into the folder OUT."""
+    if len(sources) == 1 and not target.is_dir():
+        return [target]
+    names = [source.name for source in sources]
+    if len(set(names)) < len(names):
+        raise click.ClickException("two volumes have the same name: order them into different folders")
+    paths = [target / name for name in names]
+    for source, path in zip(sources, paths, strict=True):
+        if path.resolve() == source.resolve():
+            raise click.ClickException(f"{path}: would replace the volume itself: choose another folder")
+    options.made(target)
+    return paths
+
+
+class _Volumes(Sequence["Volume"]):
+    """The volumes of files, in channel order, unless as they are stored; only the last one read is held."""
+
+    def __init__(self, paths: Sequence[Path], as_stored: bool = False) -> None:
+        self._paths = paths
+        self._as_stored = as_stored
+        self._last: tuple[int, Volume] | None = None
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, index: Any) -> Any:
+        if self._last is None or self._last[0] != index:
+            self._last = index, self._read(self._paths[index])
+        return self._last[1]
+
+    def _read(self, path: Path) -> Volume:
+        import order
+        from converters import read
+
+        volume = read(path)
+        try:
+            return order.joined(volume) if self._as_stored else order.restored(volume)
+        except order.OrderError as error:
+            raise order.OrderError(f"{path}: {error}") from error
+
+
+def _compare(
+    volumes: _Volumes, target: Path, distance: str, given: dict[str, Any], as_json: bool, quiet: bool
+) -> None:
+    """Print what each method achieves, and draw it."""
+    import inspect
+
+    import order
+    from order.maps import usual_row
+
+    from .pictures import save_png
+
+    methods: dict[str, dict[str, Any]] = {}
+    settings = _with_files(given)
+    for name, method in order.METHODS.items():
+        known = inspect.signature(method.function).parameters
+        if name not in _OF_A_FILE or _OF_A_FILE[name] in settings:
+            methods[name] = {key: value for key, value in settings.items() if key in known}
+    with progress(len(methods), "methods", quiet) as done:
+        results = order.compare(volumes, methods, distance, done)
+    row = settings.get("row", usual_row(volumes[0].data.shape[-2]))
+    path = save_png(_picture(volumes[0], results, row), target)
+    if as_json:
+        rows = [_facts(result) for result in results]
+        click.echo(json.dumps({"distance": distance, "picture": str(path), "methods": rows}, indent=1))
+        return
+    click.echo(_table(results))
+    options.print_paths([path])
+
+
+def _picture(volume: Volume, results: Sequence[Compared], row: int) -> Any:
+    from render_presets import Panel, choose, fit, orders
+
+    panels = []
+    for result in results:
+        found = result.criteria
+        length, rate = found["path length"], found["anti-Robinson rate"]
+        caption = f"path {length:.2f}, anti-Robinson rate {rate:.3f}"
+        panels.append(Panel(result.ordering.apply(volume), result.distances, result.ordering.method, caption))
+    return orders(volume, panels, row, fit(choose(volume), volume))
+
+
+def _facts(result: Compared) -> dict[str, Any]:
+    ordering = result.ordering
+    return {
+        "method": ordering.method,
+        "parameters": dict(ordering.parameters),
+        "seconds": round(result.seconds, 3),
+        "criteria": dict(result.criteria),
+        "permutation": ordering.permutation.tolist(),
+    }
+
+
+def _table(results: Sequence[Compared]) -> str:
+    """Return a line a method and a column a criterion; an arrow tells which way is better."""
+    from order import CRITERIA
+
+    heads = ["method", *(f"{name} {'↑' if c.merit else '↓'}" for name, c in CRITERIA.items()), "seconds"]
+    lines = [heads]
+    for result in results:
+        numbers = [format(result.criteria[name], criterion.form) for name, criterion in CRITERIA.items()]
+        lines.append([result.ordering.method, *numbers, f"{result.seconds:.2f}"])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    first, *others = widths
+    return "\n".join(
+        "  ".join([line[0].ljust(first), *(word.rjust(n) for word, n in zip(line[1:], others, strict=True))])
+        for line in lines
+    )
+
+
+def _with_files(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with numbers in place of the files that hold them."""
+    from .number_files import read_numbers
+
+    return {name: read_numbers(value) if isinstance(value, Path) else value for name, value in given.items()}
+
+
+def _flags(given: dict[str, Any]) -> dict[str, Any]:
+    return {"-k" if name == "k" else f"--{name}": value for name, value in given.items()}
+
+
+def _refuse(what: str, flags: dict[str, Any]) -> None:
+    for flag, value in flags.items():
+        # a seed may be 0
+        if value not in (None, False, ()):
+            raise click.ClickException(f"{flag} does not go with {what}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from converters.errors import CnnVisError, CnnVisWarning
+from converters.errors import CnnVisWarning
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from extract.geometry import Place
     from extract.images import PreparedInput
     from extract.placement import Roles
+
+    from .slices import Slices
 
 
 def note(message: str) -> None:
@@ -38,8 +40,8 @@ class View:
     ----------
     layout : str
         As `converters.lay_out` takes it.
-    order : str
-        A method of `order.METHODS`; for layout ``stack`` only, unless it is ``identity``.
+    slices : Slices
+        The order of the slices; for layout ``stack`` only, unless it is that of the channels.
     z_spacing : str
         As `extract.placement.placed` takes it.
     facts : mapping
@@ -58,7 +60,7 @@ class View:
     """
 
     layout: str
-    order: str
+    slices: Slices
     z_spacing: str
     facts: Mapping[str, Any]
     quantity: str = "act"
@@ -66,13 +68,10 @@ class View:
     target: str | None = None
 
     def __post_init__(self) -> None:
-        import order
         from extract.placement import slice_spacing
 
         slice_spacing((1, 1, 1), (1.0, 1.0), self.z_spacing)
-        order.find(self.order)
-        if self.order != "identity" and self.layout != "stack":
-            raise CnnVisError(f"--order sorts the slices of layout stack; layout {self.layout} has none")
+        self.slices.check(self.layout)
 
     def volumes(
         self, tensor: Placed, values: NDArray[Any], index: int, one: PreparedInput
@@ -107,7 +106,6 @@ class View:
             volume = placed(volume, tensor.place, tensor.roles, frame, self.z_spacing)
             volume = volume.replace(name=self.title, facts={**facts, **volume.facts})
             layout = volume.facts["layout"]
-            ordered = self.order != "identity" and layout["kind"] == "stack"
             stem = file_stem(
                 self.quantity,
                 hashed=tensor.hashed,
@@ -116,14 +114,9 @@ class View:
                 layer=tensor.name,
                 target=self.target,
                 channel=str(layout["channel"]) if "channel" in layout else None,
-                order=self.order if ordered else None,
+                order=self.slices.name(volume),
             )
-            yield stem, self._ordered(volume) if ordered else volume
-
-    def _ordered(self, volume: Volume) -> Volume:
-        import order
-
-        return order.by(self.order, volume).apply(volume)
+            yield stem, self.slices.ordered(volume)
 
 
 @dataclass(frozen=True)

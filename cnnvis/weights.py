@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 @options.formats
 @options.dtype
 @options.layout
+@options.order
+@options.distance
 @options.z_spacing
 @options.input_size
 @options.preset
@@ -42,6 +44,8 @@ def command(
     formats: tuple[str, ...],
     dtype: str | None,
     layout: str,
+    order: str | Path,
+    distance: str | None,
     z_spacing: str,
     size: tuple[int, ...] | None,
     preset: str | Path | None,
@@ -62,11 +66,14 @@ def command(
     from .kernels import Kernels
     from .progress import progress
     from .provenance import model_facts, software
+    from .slices import Slices
     from .views import has_3d_maps
 
+    slices = Slices(order, distance or "absolute-correlation")
+    slices.check(layout)
     model = opened(size).model
     names = find_parameters(model, layers)
-    kernels = Kernels(model, layout, z_spacing, {"model": model_facts(model), **software()})
+    kernels = Kernels(model, layout, z_spacing, {"model": model_facts(model), **software()}, slices)
     export = Export(options.made(out), targets(formats), dtype, preset)
     export.check(frames=kernels.makes_frames and has_3d_maps(model, map(model.tensor, names)))
     with progress(len(names), "weights", quiet) as done:

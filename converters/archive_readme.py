@@ -72,8 +72,9 @@ Beside each volume FILE.EXT lies FILE.EXT.json, a text file in JSON (RFC 8259) w
                 a patient; for pictures: to the right, down, and into the picture. The unit is the pixel of
                 the input picture, or the millimetre for medical images.
     facts       where the values come from: model and picture with their SHA-256 checksums, layer, quantity,
-                layout, the order of the slices (permutation: which slice, counted from 0, came first,
-                second, ...), software with its versions, the command
+                layout, the order of the slices (permutation: which channel, counted from 0, came first,
+                second, ...; clusters: sizes of groups, in order; blank: which slices show no channel but
+                stand between groups), software with its versions, the command
     labels      one text for each slice along z, from the first to the last, or for each frame of a file
                 that holds several volumes: mostly the number of the channel that it shows
 """

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from converters.staging import staging
 from converters.volume import Volume
 
 from .errors import OrderError
+from .separators import joined
+
+SCHEMA = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,38 +31,63 @@ class Ordering:
     method : str
         How it was found.
     parameters : mapping
-        With what settings; anything that JSON holds.
+        With what settings, a seed among them; anything that JSON holds.
+    distance : str, optional
+        By what distance maps were compared.
+    criteria : mapping
+        How good the order is on what it was fitted to: see `order.criteria`.
+    clusters : sequence of int
+        Sizes of the groups that the method made, in order; maps that are set apart are the last one. Empty if
+        it makes no groups.
+    images : int
+        On how many volumes it was fitted.
+    versions : mapping
+        The software that found it.
 
     Raises
     ------
     OrderError
-        If the numbers are not 0 to n - 1, each once.
+        If the numbers are not 0 to n - 1, each once, or the groups do not hold n slices.
     """
 
     permutation: NDArray[np.intp]
     method: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    distance: str | None = None
+    criteria: Mapping[str, float] = field(default_factory=dict)
+    clusters: Sequence[int] = ()
+    images: int = 1
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "permutation", _permutation(self.permutation))
+        object.__setattr__(self, "permutation", as_permutation(self.permutation))
+        object.__setattr__(self, "clusters", tuple(self.clusters))
+        if self.clusters and (sum(self.clusters) != len(self.permutation) or min(self.clusters) < 1):
+            raise OrderError(f"groups of {self.clusters} slices are not {len(self.permutation)}")
 
     @property
     def inverse(self) -> NDArray[np.intp]:
         """Where each slice went: shape (slice,)."""
         return np.argsort(self.permutation)
 
+    @property
+    def seed(self) -> int | None:
+        """The seed among the settings, None if the method takes none."""
+        return self.parameters.get("seed")
+
     def apply(self, volume: Volume) -> Volume:
         """Return the volume with its slices (of a 4-D volume: its frames) in this order.
 
         Labels move with their slices; ``facts["order"]`` holds method, settings and permutation, always from
         the layer's own channel order: a volume that was ordered before has both composed, and all of its
-        ``steps``.
+        ``steps``. Blank slices that `separate` put in go.
 
         Raises
         ------
         OrderError
             If the volume has another number of slices, or its recorded order is damaged.
         """
+        volume = joined(volume)
         if len(volume.data) != len(self.permutation):
             raise OrderError(
                 f"an order of {len(self.permutation)} slices does not fit a volume of {len(volume.data)}"
@@ -67,19 +98,97 @@ class Ordering:
             facts={**volume.facts, "order": self._facts(volume.facts.get("order"))},
         )
 
+    def save(self, path: str | Path) -> Path:
+        """Write the ordering as JSON, whole or not at all, and return the file's path.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
+        """
+        path = Path(path)
+        document = {
+            "schema": SCHEMA,
+            "method": self.method,
+            "parameters": dict(self.parameters),
+            "seed": self.seed,
+            "distance": self.distance,
+            "images": self.images,
+            "criteria": dict(self.criteria),
+            "clusters": list(self.clusters),
+            "versions": dict(self.versions),
+            "permutation": self.permutation.tolist(),
+        }
+        with staging(path.parent) as folder:
+            (folder / path.name).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Return the ordering that `save` wrote.
+
+        Raises
+        ------
+        OrderError
+            If the file is not such an ordering.
+        OSError
+            If it cannot be read.
+        """
+        try:
+            document = json.loads(Path(path).read_text(encoding="utf-8"))
+            if document["schema"] > SCHEMA:
+                raise OrderError("it is one of a later version")
+            return cls(
+                document["permutation"],
+                str(document["method"]),
+                dict(document["parameters"]),
+                document["distance"],
+                {str(name): float(value) for name, value in document["criteria"].items()},
+                [int(size) for size in document["clusters"]],
+                int(document["images"]),
+                {str(name): str(value) for name, value in document["versions"].items()},
+            )
+        except (OrderError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise OrderError(f"{path}: not an ordering that CNN-VIS wrote: {error}") from error
+
     def _facts(self, earlier: Any) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "distance": self.distance,
+            "criteria": dict(self.criteria),
+            "clusters": list(self.clusters),
+        }
         parameters = {"parameters": dict(self.parameters)} if self.parameters else {}
         step = {"method": self.method, **parameters}
+        facts = {**step, **{key: value for key, value in found.items() if value}}
         if earlier is None:
-            return {**step, "permutation": self.permutation.tolist()}
+            return {**facts, "permutation": self.permutation.tolist()}
         before, steps = _recorded(earlier, len(self.permutation))
-        return {**step, "permutation": before[self.permutation].tolist(), "steps": [*steps, step]}
+        return {**facts, "permutation": before[self.permutation].tolist(), "steps": [*steps, step]}
+
+
+def restored(volume: Volume) -> Volume:
+    """Return an ordered volume in the channel order of its layer again, without blank slices.
+
+    Raises
+    ------
+    OrderError
+        If the order that it records is damaged.
+    """
+    volume = joined(volume)
+    if "order" not in volume.facts:
+        return volume
+    places = np.argsort(_recorded(volume.facts["order"], len(volume.data))[0])
+    return volume.replace(
+        data=volume.data[places],
+        labels=tuple(volume.labels[i] for i in places),
+        facts={key: value for key, value in volume.facts.items() if key != "order"},
+    )
 
 
 def _recorded(facts: Any, count: int) -> tuple[NDArray[np.intp], list[Any]]:
     """Return the permutation and the steps of an order that a file records."""
     try:
-        permutation = _permutation(facts["permutation"])
+        permutation = as_permutation(facts["permutation"])
         steps = facts.get("steps") or [{k: facts[k] for k in ("method", "parameters") if k in facts}]
         if len(permutation) != count or not isinstance(steps, list):
             raise OrderError(f"it is not one of {count} slices")
@@ -88,7 +197,14 @@ def _recorded(facts: Any, count: int) -> tuple[NDArray[np.intp], list[Any]]:
     return permutation, steps
 
 
-def _permutation(values: ArrayLike) -> NDArray[np.intp]:
+def as_permutation(values: ArrayLike) -> NDArray[np.intp]:
+    """Return the numbers as an array.
+
+    Raises
+    ------
+    OrderError
+        If they are not 0 to n - 1, each once.
+    """
     numbers = np.asarray(values)
     if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
         raise OrderError("a permutation is a list of whole numbers")

@@ -2,6 +2,7 @@
 
 from .errors import PresetError
 from .montage import montage
+from .orders import Panel, orders
 from .preview import render
 from .projection import project
 from .transfer import Fitted, TransferFunction, choose, fit, load, names
@@ -10,6 +11,7 @@ from .viewers import VIEWERS, Viewer, write_presets
 __all__ = [
     "VIEWERS",
     "Fitted",
+    "Panel",
     "PresetError",
     "TransferFunction",
     "Viewer",
@@ -18,6 +20,7 @@ __all__ = [
     "load",
     "montage",
     "names",
+    "orders",
     "project",
     "render",
     "write_presets",

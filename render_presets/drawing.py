@@ -59,7 +59,7 @@ def number(value: float | np.floating) -> str:
 def caption(volume: Volume) -> tuple[str, str]:
     """Return two lines that say what the volume is: its source, then its size, range and gaps."""
     told = [_name(volume.facts.get(key)) for key in _CAPTION]
-    source = " · ".join(dict.fromkeys(text for text in [*told, volume.name] if text))
+    source = " · ".join(dict.fromkeys(text for text in [*told, volume.name, _order(volume)] if text))
     known = finite(volume)
     span = f"{number(known.min())} to {number(known.max())}" if known.size else "no finite value"
     frames = f" x {volume.frames} frames" if volume.frames else ""
@@ -108,6 +108,12 @@ def _shortened(draw: Any, text: str, size: int, room: int) -> str:
     while text and draw.textlength(text + "...", letters) > room:
         text = text[:-1]
     return text + "..."
+
+
+def _order(volume: Volume) -> str:
+    order = volume.facts.get("order")
+    method = order.get("method") if isinstance(order, Mapping) else None
+    return f"{method} order" if isinstance(method, str) else ""
 
 
 def _name(fact: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 NOT_FINITE = (110, 60, 160)
 """Colour of NaN and infinite values; it lies on none of our colour scales."""
 
+SEPARATOR = (240, 170, 60)
+"""Colour of the bar in front of the first map of a cluster."""
+
 _GAP, _FONT, _LABEL = 3, 11, 14
 _READABLE, _TILE, _FEW, _SHEET, _LIMIT = 48, 160, 640, 1800, 8000
 
@@ -38,7 +42,8 @@ def montage(
     Parameters
     ----------
     volume : Volume
-        Slices along z become tiles, row by row. Of a 4-D volume, each frame's middle slice.
+        Slices along z become tiles, row by row. Of a 4-D volume, each frame's middle slice. A bar stands
+        between the clusters of an order that has such.
     columns : int, optional
         Tiles in a row; by default as many as make a near-square grid (12 for 96 maps).
     labels : bool
@@ -61,7 +66,7 @@ def montage(
     PresetError
         If no value is finite, or the tiles do not fit in a picture even as single pixels.
     """
-    from PIL import Image
+    from PIL import Image, ImageDraw
 
     if columns is not None and columns < 1:
         raise PresetError(f"a montage takes one column or more, not {columns}")
@@ -75,12 +80,17 @@ def montage(
     height, width = (math.ceil(side / shrink) * grow for side in planes.shape[1:])
     down, across = height + above + _GAP, width + _GAP
     sheet = Image.new("RGB", (_GAP + columns * across, _GAP + rows * down), PAPER)
+    draw, starts = ImageDraw.Draw(sheet), cluster_starts(volume)
     for index, plane in enumerate(planes):
         corner = (_GAP + index % columns * across, _GAP + index // columns * down)
         if labels:
             _write(sheet, corner, width, volume.labels[index])
-        tile = Image.fromarray(_colored(plane, scale)).reduce(shrink)
+        tile = Image.fromarray(pixels(plane, scale)).reduce(shrink)
         sheet.paste(tile.resize((width, height), Image.Resampling.NEAREST), (corner[0], corner[1] + above))
+        if index in starts:
+            draw.rectangle(
+                (corner[0] - _GAP, corner[1], corner[0] - 2, corner[1] + above + height), SEPARATOR
+            )
     return add_strip(sheet, volume, scale) if legend else sheet
 
 
@@ -99,10 +109,24 @@ def _factors(tile: tuple[int, ...], grid: tuple[int, int], above: int) -> tuple[
     return max(1, min(max(readable, handsome), int((room // sides).min()))), 1
 
 
-def _colored(plane: NDArray[np.float32], scale: Fitted) -> NDArray[np.uint8]:
-    pixels = np.rint(255 * scale.rgba(plane)[..., :3]).astype(np.uint8)
-    pixels[~np.isfinite(plane)] = NOT_FINITE
-    return pixels
+def pixels(plane: NDArray[np.float32], scale: Fitted) -> NDArray[np.uint8]:
+    """Return the colours of values: shape (row, column, 3)."""
+    colors = np.rint(255 * scale.rgba(plane)[..., :3]).astype(np.uint8)
+    colors[~np.isfinite(plane)] = NOT_FINITE
+    return colors
+
+
+def cluster_starts(volume: Volume) -> set[int]:
+    """Return the first slice of each cluster but the first, as the volume's order records them.
+
+    Nothing if blank slices are between them, or the record does not fit the volume.
+    """
+    order = volume.facts.get("order")
+    sizes = order.get("clusters") if isinstance(order, dict) and not order.get("blank") else None
+    if not isinstance(sizes, list) or not all(isinstance(size, int) for size in sizes):
+        return set()
+    *starts, end = accumulate(sizes, initial=0)
+    return set(starts[1:]) if end == len(volume.data) else set()
 
 
 def _grey(fitted: Fitted) -> Fitted:

@@ -197,7 +197,7 @@ CASES = {
     ),
     "order of a mosaic": (
         act("net.onnx", "ramp.png", "conv1", "--order", "mean", "--layout", "mosaic"),
-        r"--order sorts the slices of layout stack",
+        r"--order sorts the slices of layouts stack",
     ),
     "bad spacing": (
         act("net.onnx", "ramp.png", "conv1", "--z-spacing", "0"),

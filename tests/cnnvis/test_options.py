@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 
 import converters
@@ -17,6 +18,7 @@ from cnnvis import option_types, options
 from cnnvis.models import OpenedModel
 from extract import load_model
 from extract.preprocessing import CHANNELS, INTERPOLATIONS, PRESETS, RESIZES, Preprocessing
+from order.methods import Method
 from render_presets import VIEWERS, names
 
 
@@ -99,7 +101,7 @@ def help_of(cnnvis, command):
 @pytest.mark.parametrize(
     ("command", "known"),
     [
-        ("order", [*order.METHODS, *converters.DTYPES]),
+        ("order", [*order.METHODS, *order.DISTANCES, *converters.DTYPES]),
         ("convert", [*converters.DTYPES, "mhd", "nhdr"]),
         ("activations", [e.lstrip(".") for e in converters.extensions()]),
         ("activations", [*converters.DTYPES, *converters.LAYOUTS, *PRESETS, *names(), "auto"]),
@@ -115,7 +117,7 @@ def test_help_names_what_the_rooms_know(cnnvis, command, known):
 
 
 def test_a_new_method_needs_no_edit(cnnvis, monkeypatch, tmp_path):
-    monkeypatch.setitem(order.METHODS, "backwards", lambda volume: range(len(volume.data))[::-1])
+    monkeypatch.setitem(order.METHODS, "backwards", Method(lambda maps: np.arange(len(maps))[::-1]))
     assert "backwards" in help_of(cnnvis, "order")
     result = cnnvis("order", tmp_path / "a.nrrd", tmp_path / "b.nrrd", "--by", "backwards")
     assert "a.nrrd: no such file" in result.err

@@ -7,6 +7,7 @@ import pytest
 
 import order
 from converters import Volume
+from order.methods import Method
 
 MAPS = np.array([[[0, 0], [1, 2]], [[9, 9], [9, 0]], [[0, 0], [0, 0]], [[4, 4], [4, 4]]], np.float32)
 
@@ -31,7 +32,9 @@ def test_apply_moves_labels_and_records_the_permutation():
     ordered = order.by("mean", volume).apply(volume)
     assert ordered.labels == ("b", "d", "a", "c")
     np.testing.assert_array_equal(ordered.data[0], MAPS[1])
-    assert ordered.facts["order"] == {"method": "mean", "permutation": [1, 3, 0, 2]}
+    facts = dict(ordered.facts["order"])
+    assert set(facts.pop("criteria")) == set(order.CRITERIA)
+    assert facts == {"method": "mean", "distance": "correlation", "permutation": [1, 3, 0, 2]}
     assert ordered.facts["layer"] == "conv1"
     assert ordered.spacing == volume.spacing
     assert volume.labels == ("a", "b", "c", "d")
@@ -84,10 +87,10 @@ def test_a_damaged_record_of_an_earlier_order(recorded):
 
 
 def test_a_mistake_inside_a_method_is_no_user_error(monkeypatch):
-    def broken(volume):
+    def broken(maps):
         return len(3)
 
-    monkeypatch.setitem(order.METHODS, "broken", broken)
+    monkeypatch.setitem(order.METHODS, "broken", Method(broken))
     with pytest.raises(TypeError, match="has no len"):
         order.by("broken", Volume(MAPS))
 
@@ -99,7 +102,12 @@ def test_a_mistake_inside_a_method_is_no_user_error(monkeypatch):
             lambda: order.by("beauty", Volume(MAPS)),
             "unknown ordering method 'beauty': choose one of identity",
         ),
-        (lambda: order.by("mean", Volume(MAPS), seed=1), "ordering method 'mean': .*seed"),
+        (
+            lambda: order.by("mean", Volume(MAPS), seed=1),
+            "ordering method 'mean' has no setting 'seed'; it has none",
+        ),
+        (lambda: order.by("pca-row", Volume(MAPS), k=1), "has no setting 'k'; it has row"),
+        (lambda: order.by("list", Volume(MAPS)), "ordering method 'list' needs its setting 'numbers'"),
         (lambda: order.by("random", Volume(MAPS), seed=-1), "seed takes a whole number from 0 on, not -1"),
         (lambda: order.by("random", Volume(MAPS), seed="x"), "seed takes a whole number from 0 on, not 'x'"),
         (lambda: order.Ordering(np.array([0, 0, 1]), "given"), "holds 0 to 2, each once"),

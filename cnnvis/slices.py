@@ -1,0 +1,85 @@
+"""In which order the slices of stacks come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from converters.errors import CnnVisError
+
+if TYPE_CHECKING:
+    from converters import Volume
+    from order import Ordering
+
+# the layouts in which a slice is a channel or a filter
+_SLICED = ("stack", "norm")
+
+
+@dataclass(frozen=True)
+class Slices:
+    """The order that ``--order`` asks for.
+
+    Parameters
+    ----------
+    order : str or Path
+        A method of `order.METHODS`, found anew for each volume, or a file that ``cnnvis order --save`` wrote.
+    distance : str
+        By what a method compares maps.
+
+    Raises
+    ------
+    CnnVisError
+        If there is no such method or file.
+    """
+
+    order: str | Path = "identity"
+    distance: str = "correlation"
+
+    def __post_init__(self) -> None:
+        import order
+        from order.fitting import bound
+
+        if not isinstance(self.order, Path):
+            # before anything is computed: a method may need more than its name
+            bound(self.order, {})
+        elif self.fitted is not None and self.fitted.method not in order.METHODS:
+            raise order.OrderError(f"{self.order}: unknown ordering method {self.fitted.method!r}")
+
+    def check(self, layout: str) -> None:
+        """Raise CnnVisError if the slices of a layout cannot be ordered."""
+        if self.order != "identity" and layout not in _SLICED:
+            known = " and ".join(_SLICED)
+            raise CnnVisError(f"--order sorts the slices of layouts {known}; layout {layout} has none")
+
+    @cached_property
+    def fitted(self) -> Ordering | None:
+        """The ordering in the file, None for a method."""
+        from order import Ordering
+
+        return Ordering.load(self.order) if isinstance(self.order, Path) else None
+
+    def name(self, volume: Volume) -> str | None:
+        """Return what the order of a volume is called in file names; None where it stays in channel order."""
+        if self.order == "identity" or volume.facts["layout"]["kind"] not in _SLICED:
+            return None
+        return self.fitted.method if self.fitted is not None else str(self.order)
+
+    def ordered(self, volume: Volume) -> Volume:
+        """Return the volume in that order, if its slices are channels or filters.
+
+        Raises
+        ------
+        OrderError
+            If the order does not fit the volume.
+        """
+        import order
+
+        if self.name(volume) is None:
+            return volume
+        fitted = self.fitted or order.by(str(self.order), volume, distance=self.distance)
+        try:
+            return fitted.apply(volume)
+        except order.OrderError as error:
+            raise order.OrderError(f"{self.order}: {error}") from error

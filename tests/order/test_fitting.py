@@ -1,0 +1,161 @@
+"""Orders fitted to one image or several, stored, and applied to others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import order
+from converters import Volume
+from extract import Extractor, load_model
+from order.fitting import criteria_of
+from order.maps import comparable
+from tests.helpers import ROOT
+from tests.models import archive, trained
+from tests.order.maps import smooth_maps
+
+PHOTOS = (
+    *("astronaut.png", "brick.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "grass.png"),
+    *("gravel.png", "hubble_deep_field.jpg", "ihc.png", "moon.png", "motorcycle_left.png", "page.png"),
+    *("retina.jpg", "rocket.jpg", "text.png"),
+)
+
+
+def test_an_order_of_several_images_is_that_of_the_mean_distance():
+    volumes = [smooth_maps(12, seed=seed) for seed in range(3)]
+    both = order.by("smooth", volumes)
+    assert both.images == 3
+    mean = comparable(volumes, "correlation")[0].distances
+    each = [comparable([volume], "correlation")[0] for volume in volumes]
+    back = [maps.distances[np.ix_(np.argsort(maps.chosen), np.argsort(maps.chosen))] for maps in each]
+    chosen = comparable(volumes, "correlation")[0].chosen
+    np.testing.assert_allclose(mean, np.mean(back, axis=0)[np.ix_(chosen, chosen)], atol=1e-12)
+    assert both.criteria["path length"] <= order.by("random", volumes).criteria["path length"]
+
+
+def test_volumes_that_do_not_belong_together():
+    with pytest.raises(order.OrderError, match="volumes of 3 and of 4 slices have no order in common"):
+        order.by("smooth", [smooth_maps(3), smooth_maps(4)])
+    with pytest.raises(order.OrderError, match="one volume or more"):
+        order.by("smooth", [])
+
+
+def test_a_stored_order_comes_back(tmp_path):
+    data = smooth_maps(23).data.copy()
+    data[4] = 0
+    ordering = order.by("kmeans", Volume(data), k=(3, 2), row=2, distance="cosine")
+    back = order.Ordering.load(ordering.save(tmp_path / "order.json"))
+    np.testing.assert_array_equal(back.permutation, ordering.permutation)
+    assert back.criteria == ordering.criteria
+    assert (back.method, back.distance, back.clusters, back.images, back.versions) == (
+        *("kmeans", "cosine", ordering.clusters, 1),
+        ordering.versions,
+    )
+    assert (back.seed, back.parameters) == (0, {"k": [3, 2], "row": 2, "seed": 0})
+    document = json.loads((tmp_path / "order.json").read_text(encoding="utf-8"))
+    assert {"permutation", "method", "parameters", "seed", "distance", "criteria", "versions"} <= set(
+        document
+    )
+    assert list(tmp_path.iterdir()) == [tmp_path / "order.json"]
+    # the same input, the same bytes
+    again = order.by("kmeans", Volume(data), k=(3, 2), row=2, distance="cosine").save(tmp_path / "again.json")
+    assert again.read_bytes() == (tmp_path / "order.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"permutation": [0, 0, 1]}, "holds 0 to 2, each once"),
+        ({"permutation": "012"}, "a list of whole numbers"),
+        ({"clusters": [1, 1]}, r"groups of \(1, 1\) slices are not 3"),
+        ({"schema": 99}, "later version"),
+        ({"criteria": None}, "not an ordering"),
+    ],
+)
+def test_damaged_files(tmp_path, change, message):
+    path = order.by("smooth", smooth_maps(3)).save(tmp_path / "order.json")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**document, **change}), encoding="utf-8")
+    with pytest.raises(
+        order.OrderError, match=f"order.json: not an ordering that CNN-VIS wrote: .*{message}|{message}"
+    ):
+        order.Ordering.load(path)
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(order.OrderError, match=r"order\.json: not an ordering"):
+        order.Ordering.load(path)
+
+
+def test_restored_volumes_are_in_channel_order():
+    volume = smooth_maps(9)
+    twice = volume
+    for seed in (1, 2):
+        twice = order.by("random", twice, seed=seed).apply(twice)
+    back = order.restored(twice)
+    np.testing.assert_array_equal(back.data, volume.data)
+    assert back.labels == volume.labels
+    assert "order" not in back.facts
+
+
+def test_small_changes_keep_the_direction_and_the_place_of_dead_maps():
+    volume = smooth_maps(40, seed=7, shape=(9, 13))
+    noise = np.random.default_rng(1).standard_normal(volume.data.shape)
+    for method in ("spectral", "pca-map"):
+        one = order.by(method, volume)
+        other = order.by(method, Volume(volume.data + 1e-4 * noise))
+        # the same order but for neighbours that are all but equal; reversed, the ranks would disagree
+        assert np.corrcoef(one.inverse, other.inverse)[0, 1] > 0.99
+
+
+# SSE instead of AVX, as on a machine of 2004: sums are then rounded otherwise
+OLD_MACHINE = {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3"}
+CRITERIA = """
+import json, order
+from tests.order.maps import smooth_maps
+volume = smooth_maps(60, shape=(9, 13))
+print(json.dumps([dict(order.by(name, volume).criteria) for name in ("smooth", "spectral", "hierarchical")]))
+"""
+
+
+def test_other_machines_find_orders_as_good():
+    environment = {**os.environ, **OLD_MACHINE}
+    command = [sys.executable, "-c", CRITERIA]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    for name, theirs in zip(("smooth", "spectral", "hierarchical"), json.loads(done.stdout), strict=True):
+        ours = order.by(name, smooth_maps(60, shape=(9, 13))).criteria
+        assert theirs == pytest.approx(ours, rel=1e-3)
+
+
+@pytest.fixture(scope="module")
+def layers():
+    """Two layers of EfficientNet-Lite0 for 16 photographs."""
+    wheel = zipfile.ZipFile(archive("scikit-image"))
+    pictures = []
+    for name in PHOTOS:
+        with wheel.open(f"skimage/data/{name}") as file:
+            picture = Image.open(file).convert("RGB")
+        side = min(picture.size)
+        left, top = ((length - side) // 2 for length in picture.size)
+        square = picture.crop((left, top, left + side, top + side)).resize((224, 224))
+        pictures.append((np.asarray(square, np.float32) - 127) / 128)
+    model = load_model(trained("efficientnet-lite0"))
+    names = ["stem.conv.relu6", "blocks.4.expand.relu6"]
+    x = np.stack(pictures).transpose(0, 3, 1, 2)
+    outputs = Extractor(model, names).run({model.inputs[0].name: np.ascontiguousarray(x)})
+    return {name: [Volume(maps) for maps in outputs[name]] for name in names}
+
+
+@pytest.mark.parametrize("method", ["smooth", "spectral", "hierarchical"])
+def test_an_order_of_half_of_the_images_serves_the_other_half(layers, method):
+    for volumes in layers.values():
+        one, other = order.by(method, volumes[::2]), order.by(method, volumes[1::2])
+        maps = comparable(volumes[1::2], "correlation")[0]
+        served = criteria_of(one.permutation, maps)["path length"]
+        assert served <= 1.1 * other.criteria["path length"]
+        assert served < 0.95 * order.by("random", volumes[1::2]).criteria["path length"]

@@ -92,9 +92,11 @@ def command(
     export = Export(out, targets(formats), dtype, preset)
     export.check(frames=layout == "stack" and has_3d_maps(model, extractor.tensors.values()))
     places = Places(model, target, {name: value.shape for name, value in fixed.items()})
+    feeder, start = feeding.Feeder(model, target, fixed, len(sources)), 0
     with progress(len(sources), "images", quiet) as done:
         for inputs in batches(sources, settings, target.channels_first, batch):
-            outputs = extractor.run(feeding.feed_of(target, inputs, fixed))
+            outputs = extractor.run(feeder.feed(inputs, start))
+            start += len(inputs)
             tensors = [
                 (places.of(name, values, inputs[0].array.shape, len(inputs)), values)
                 for name, values in outputs.items()

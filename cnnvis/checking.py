@@ -34,49 +34,60 @@ def check(
     ------
     SystemExit
         With 1, as for bugs, if a gradient and its differences disagree where the network is smooth.
+    click.ClickException
+        If a name has no comparison where it is smooth.
     """
-    from extract.check import TOLERANCE, GradientCheck
+    from extract.check import SINGLE, TOLERANCE, GradientCheck
 
     comparison = GradientCheck(model, x, target, names)
     click.echo(
         f"gradients of {target} at {image} beside central differences in float64, by onnx's reference "
-        f"evaluator: {comparison.count} comparisons, tolerance {TOLERANCE:g} of the terms, about "
+        f"evaluator: {comparison.count} comparisons, tolerance {TOLERANCE:g} of the terms ({SINGLE:g} in "
+        f"float32), about "
         f"{_duration(comparison.seconds)}",
         err=True,
     )
     rows = []
     width = max(len(name) for name in names)
-    click.echo(_line(width, "", "", "gradient", "difference", "apart", "allowed", ""), err=True)
+    click.echo(_line(width, "", "", "float32", "float64", "difference", "apart", "allowed", ""), err=True)
     with progress(comparison.count, "comparisons", quiet) as done:
         for row in comparison.rows():
             rows.append(row)
             click.echo(_shown(row, width), err=True)
             done()
-    wrong = [row for row in rows if not row.agrees and not row.kink]
-    kinks = sum(row.kink for row in rows)
+    smooth = [row for row in rows if not row.kink]
+    wrong = [row for row in smooth if not (row.agrees and row.single_agrees)]
     if wrong:
         first = wrong[0]
         click.echo(
             f"cnnvis: error: {model.path}: {len(wrong)} of {len(rows)} comparisons disagree, first that of "
-            f"{first.name!r}, {first.kind}: gradient {first.analytic:.6g}, differences {first.numeric:.6g}; "
-            "this is a bug of cnnvis or of the reference evaluator",
+            f"{first.name!r}, {first.kind}: gradient {first.single:.6g} in float32, {first.analytic:.6g} in "
+            f"float64, differences {first.numeric:.6g}; a bug of cnnvis or of the reference evaluator",
             err=True,
         )
         sys.exit(1)
-    click.echo(f"{len(rows) - kinks} agree, {kinks} lie at kinks, where there is no derivative", err=True)
+    unchecked = [name for name in names if all(row.name != name for row in smooth)]
+    if unchecked:
+        raise click.ClickException(
+            f"{model.path}: nothing could be checked of {', '.join(unchecked)}: all comparisons lie at "
+            "kinks, where there is no derivative; another image may do better"
+        )
+    kinks = len(rows) - len(smooth)
+    click.echo(f"{len(smooth)} agree, {kinks} lie at kinks, where there is no derivative", err=True)
     return {"comparisons": len(rows), "kinks": kinks, "tolerance": TOLERANCE}
 
 
 def _shown(row: Row, width: int) -> str:
-    numbers = [f"{value:.6g}" for value in (row.analytic, row.numeric)]
+    numbers = [f"{value:.6g}" for value in (row.single, row.analytic, row.numeric)]
     bounds = [f"{value:.1e}" for value in (row.difference, row.bound)]
-    remark = "kink: a convention" if row.kink else "" if row.agrees else "WRONG"
+    right = row.agrees and row.single_agrees
+    remark = "kink: a convention" if row.kink else "" if right else "WRONG"
     return _line(width, row.name, row.kind, *numbers, *bounds, remark)
 
 
 def _line(width: int, name: str, kind: str, *columns: str) -> str:
     *numbers, remark = columns
-    return f"{name:{width}}  {kind:22}" + "".join(f"{n:>14}" for n in numbers) + f"  {remark}".rstrip()
+    return f"{name:{width}}  {kind:22}" + "".join(f"{n:>13}" for n in numbers) + f"  {remark}".rstrip()
 
 
 def _duration(seconds: float) -> str:

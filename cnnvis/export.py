@@ -55,13 +55,15 @@ class Export:
 
             load(self.preset)
 
-    def check(self, frames: bool) -> None:
+    def check(self, frames: bool, instead: str = "channels or mosaic") -> None:
         """Make sure, before anything is computed, that every format holds what is going to be written.
 
         Parameters
         ----------
         frames : bool
-            Whether volumes of several frames are to come: feature maps of a 3-D network, stacked.
+            Whether volumes of several frames are to come: feature maps or filters of a 3-D network.
+        instead : str
+            The layouts that would do without.
 
         Raises
         ------
@@ -75,8 +77,8 @@ class Export:
             name = target.extension.lstrip(".")
             if frames and name not in able:
                 raise VolumeError(
-                    f"--format {name}: holds one volume a file, and a stack of 3-D feature maps is several: "
-                    f"use --layout channels or mosaic, or one of the formats {' '.join(able)}"
+                    f"--format {name}: holds one volume a file, and 3-D maps or filters become several: use "
+                    f"--layout {instead}, or one of the formats {' '.join(able)}"
                 )
 
     def write(self, volume: Volume, stem: str) -> list[Path]:

@@ -96,6 +96,9 @@ def image_input(model: Model, needed: Sequence[Input], fixed: Mapping[str, Any])
     from extract import ImageError
 
     open_inputs = [value for value in needed if value.name not in fixed]
+    if not open_inputs:
+        # what does not depend on the images' values, such as the gradient of a sum, still has one for each
+        open_inputs = [value for value in model.inputs if value.name not in fixed]
     if len(open_inputs) != 1:
         wanted = ", ".join(value.name for value in open_inputs) or "none"
         raise ImageError(
@@ -104,17 +107,59 @@ def image_input(model: Model, needed: Sequence[Input], fixed: Mapping[str, Any])
     return open_inputs[0]
 
 
-def feed_of(
-    target: Input, inputs: tuple[PreparedInput, ...], fixed: Mapping[str, NDArray[Any]]
-) -> NDArray[Any] | dict[str, NDArray[Any]]:
-    """Return what a network is fed: a batch of images, and the values of its further inputs."""
-    import numpy as np
+class Feeder:
+    """What a network is fed with each batch of images.
 
-    x = np.stack([one.array for one in inputs])
-    if not fixed:
-        return x
-    declared = np.moveaxis(x, 1, -1) if target.channels_last else x
-    return {target.name: declared, **fixed}
+    Parameters
+    ----------
+    model : Model
+        The network.
+    target : Input
+        The input that the images are for.
+    fixed : mapping of str to ndarray
+        Values of its further inputs. Of those whose first axis is the images' by its name in the model, each
+        image gets its own row; a single row is for all.
+    total : int
+        How many images there are.
+
+    Raises
+    ------
+    ImageError
+        If such an input has neither one row nor one for each image.
+    """
+
+    def __init__(self, model: Model, target: Input, fixed: Mapping[str, NDArray[Any]], total: int) -> None:
+        from extract import ImageError
+
+        self._target, self._fixed = target, fixed
+        names = {
+            value.name: value.type.tensor_type.shape.dim[0].dim_param
+            for value in model.proto.graph.input
+            if value.type.tensor_type.shape.dim
+        }
+        batch = names.get(target.name)
+        alike = [name for name in fixed if batch and names.get(name) == batch]
+        for name in alike:
+            if len(fixed[name]) not in (1, total):
+                raise ImageError(
+                    f"{model.path}: --feed {name} has {len(fixed[name])} rows for {total} images: one for "
+                    "each, or one for all"
+                )
+        self._of_images = {name for name in alike if len(fixed[name]) == total}
+
+    def feed(self, inputs: Sequence[PreparedInput], start: int) -> NDArray[Any] | dict[str, NDArray[Any]]:
+        """Return what a batch is fed, of which the first image has the number `start` among all."""
+        import numpy as np
+
+        x = np.stack([one.array for one in inputs])
+        if not self._fixed:
+            return x
+        declared = np.moveaxis(x, 1, -1) if self._target.channels_last else x
+        own = slice(start, start + len(inputs))
+        further = {
+            name: values[own] if name in self._of_images else values for name, values in self._fixed.items()
+        }
+        return {self._target.name: declared, **further}
 
 
 def export_input(export: Export, model: Model, source: Mapping[str, Any], one: PreparedInput) -> list[Path]:

@@ -13,6 +13,7 @@ from .option_types import OneOf
 
 if TYPE_CHECKING:
     from extract import Model
+    from extract.attribution import Method
 
     from .models import OpenedModel
 
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
     "--save-graph",
     type=options.file_path,
     metavar="GRAD.onnx",
-    help="Also write the graph that computes the gradients, for other tools.",
+    help="Also write the graph that computes the gradients, by this method, for other tools.",
 )
 @click.option(
     "--provider",
@@ -112,7 +113,6 @@ def command(
     """
     from extract.arrays import open_array
     from extract.attribution.methods import METHODS
-    from extract.gradients import Differentiator
     from extract.images import batches, expand
     from extract.sources import find_images
     from extract.targets import targets_of
@@ -137,38 +137,39 @@ def command(
         raise click.ClickException(f"{model.path}: Caffe computes these gradients, which has no --provider")
     providers = provider or ("CPUExecutionProvider",)
     prepared = METHODS[method](model, target, names, providers=providers)
-    if save_graph is not None:
-        graph = Differentiator(model, neurons, names, providers=providers).graph
-        options.made(save_graph.parent)
-        options.print_paths(save_onnx(graph, save_graph))
+    graph = None if save_graph is None else graph_of(prepared, method)
     image = feeding.image_input(model, prepared.inputs, fixed)
     sources = expand(find_images(images), image.channels_first)
     settings = feeding.settings_of(described, preprocessing, image, sources)
-    facts = {
+    feeder, start = feeding.Feeder(model, image, fixed, len(sources)), 0
+    export = Export(out, targets(formats), dtype, preset)
+    slices = Slices(order, distance or "absolute-correlation")
+    facts: dict[str, Any] = {
         "model": model_facts(model),
         "target": target,
         "method": dict(prepared.facts),
         **feeding.feed_facts(feeds),
         **software(),
     }
-    if checked:
-        (first,) = batches(sources[:1], settings, image.channels_first, 1)
-        x = feeding.feed_of(image, first, fixed)
-        facts["check"] = checking.check(model, x, target, names, first[0].name, quiet=quiet)
-    slices = Slices(order, distance or "absolute-correlation")
     quantity = "grad" if method == "plain" else method
     view = View(layout, slices, z_spacing, facts, quantity, "gradient", target)
-    export = Export(out, targets(formats), dtype, preset)
     kernels = Kernels(model, layout, z_spacing, facts, slices)
     weights = [name for name in names if model.tensor(name) in model.constants]
-    export.check(
-        frames=(layout == "stack" and has_3d_maps(model, map(model.tensor, names)))
-        or (kernels.makes_frames and has_3d_maps(model, map(model.tensor, weights)))
-    )
+    if kernels.makes_frames and has_3d_maps(model, map(model.tensor, weights)):
+        export.check(frames=True, instead="mosaic")
+    export.check(frames=layout == "stack" and has_3d_maps(model, map(model.tensor, names)))
+    if checked:
+        (first,) = batches(sources[:1], settings, image.channels_first, 1)
+        x = feeder.feed(first, start)
+        facts["check"] = checking.check(model, x, target, names, first[0].name, quiet=quiet)
+    if graph is not None and save_graph is not None:
+        options.made(save_graph.parent)
+        options.print_paths(save_onnx(graph, save_graph))
     places = Places(model, image, {name: value.shape for name, value in fixed.items()})
     with progress(len(sources), "images", quiet) as done:
         for inputs in batches(sources, settings, image.channels_first, batch):
-            result = prepared.run(feeding.feed_of(image, inputs, fixed))
+            result = prepared.run(feeder.feed(inputs, start))
+            start += len(inputs)
             found = result.values
             placed = {
                 name: places.of(name, gradient, inputs[0].array.shape, len(inputs))
@@ -191,6 +192,21 @@ def command(
                         told = volume.replace(facts={**volume.facts, **said})
                         options.print_paths(export.write(told, stem))
                 done()
+
+
+def graph_of(prepared: Method, method: str) -> Model:
+    """Return the graph that a method runs once for each batch.
+
+    Raises
+    ------
+    click.ClickException
+        If it does more than that.
+    """
+    from extract.attribution.attribution import OnePass
+
+    if not isinstance(prepared, OnePass):
+        raise click.ClickException(f"--save-graph: method {method} does more than run one graph")
+    return prepared.graph
 
 
 def report_of(report: Any, index: int) -> Any:

@@ -45,7 +45,7 @@ class Kernels:
     @property
     def makes_frames(self) -> bool:
         """Whether filters of 3-D networks become volumes of several frames."""
-        return self.layout in ("stack", "norm")
+        return self.layout in ("stack", "channels", "norm")
 
     @cached_property
     def _clashing(self) -> frozenset[str]:

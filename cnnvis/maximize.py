@@ -37,8 +37,8 @@ def _setting(name: str, kind: click.ParamType, default: float, text: str) -> opt
     multiple=True,
     required=True,
     metavar="NAME:INDEX",
-    help="What grows: an element (fc8:281), the mean of a map (conv5:3) or its maximum (conv5:3@max); may be "
-    "repeated, an image each.",
+    help="What grows: an element (fc8:281), the mean of a map (conv5:3), its maximum (conv5:3@max), or top: "
+    "the class that the network sees in the noise; may be repeated, an image each.",
 )
 @options.out_folder
 @options.formats
@@ -107,18 +107,19 @@ def command(
     settings = feeding.settings_of(described, preprocessing, image, [])
     ends = ends_of(settings, image) if len(image.channels_first) == 4 else None
     if deviation is None:
-        deviation = 1.0 if ends is None else _DEVIATION / 255 * float(np.mean(ends[1] - ends[0]))
+        deviation = 1.0 if ends is None else _DEVIATION / 255 * float(np.mean(np.abs(ends[1] - ends[0])))
     facts = {"model": model_facts(model), **feeding.feed_facts(feeds), **software()}
     facts["preprocessing"] = settings.facts
     export = Export(options.made(out), targets(formats), preset=preset)
-    for neuron in neurons:
+    for neuron in dict.fromkeys(neurons):
         with progress(ascent["steps"], f"steps to {neuron}", quiet) as done:
             found = activation_maximization(
                 model,
                 neuron,
                 settings=Ascent(**ascent, deviation=deviation),
                 size=size or settings.size,
-                bounds=ends,
+                # black is the larger one where the preprocessing turns values round
+                bounds=None if ends is None else (np.minimum(*ends), np.maximum(*ends)),
                 others=fixed,
                 progress=done,
             )

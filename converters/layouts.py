@@ -70,7 +70,8 @@ def lay_out_kernels(values: NDArray[Any], layout: str = "stack") -> list[Volume]
         Shape (output, input, y, x) or (output, input, z, y, x) for filters; of fewer axes, a plane or sheet.
     layout : {"stack", "mosaic", "channels", "norm"}
         ``stack``: all kernels are slices (3-D ones frames) of one volume, labelled ``output,input``, those of
-        one output together. ``mosaic``: tiles of one plane, a row an output and a column an input.
+        one output together. ``mosaic``: tiles of one plane, a row an output and a column an input, or in a
+        near-square grid where there is but one of either.
         ``channels``: one volume for each output, a slice an input. ``norm``: a slice (a frame) an output, the
         root of the sum of squares over its inputs. Kernels of one value are no slices: their stack is a
         plane, a row an output and a column an input, and their norms a sheet.
@@ -93,7 +94,9 @@ def lay_out_kernels(values: NDArray[Any], layout: str = "stack") -> list[Volume]
     kernels = values.reshape(outputs * inputs, *values.shape[2:])
     within = [f"kernel {axis}" for axis in "xyz"[: values.ndim - 2]]
     if layout == "mosaic":
-        tiles = _mosaic(kernels, (outputs, inputs) if min(outputs, inputs) > 1 else None)
+        if min(outputs, inputs) == 1:
+            return _with_axes(_mosaic(kernels), [f"output,input; {axis}" for axis in within[:2]] + within[2:])
+        tiles = _mosaic(kernels, (outputs, inputs))
         return _with_axes(tiles, ["input, kernel x", "output, kernel y", *within[2:]])
     if layout == "channels":
         return _with_axes(_channels(values), [*within, "input"])

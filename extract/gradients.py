@@ -188,12 +188,14 @@ class Differentiator:
             for name in self.tensors
         }
 
+    @property
+    def fixed_batch(self) -> int | None:
+        """How many images the network takes at a time; None if that is left open."""
+        return max((i.shape[0] for i in self.inputs if i.shape and i.shape[0] is not None), default=None)
+
     def _together(self, count: int) -> int:
         """Return how many images run together."""
-        fixed = {i.shape[0] for i in self.inputs if i.shape} - {None}
-        if fixed:
-            return max(size for size in fixed if size is not None)
-        return 1 if self._one_by_one else count
+        return self.fixed_batch or (1 if self._one_by_one else count)
 
     def _piece(self, feeds: Mapping[str, NDArray[Any]], size: int, real: int) -> Gradients:
         """Return the gradients for as many images as run together, of which the first ones are real."""

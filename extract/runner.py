@@ -99,6 +99,10 @@ class Runner:
     ) -> None:
         import onnxruntime
 
+        known = onnxruntime.get_available_providers()
+        for provider in providers:
+            if provider not in known:
+                raise ModelError(f"onnxruntime has no provider {provider!r} here; it has {', '.join(known)}")
         part = cut(proto, outputs)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _FATAL

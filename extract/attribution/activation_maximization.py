@@ -212,10 +212,10 @@ def blurred(image: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     sigma : float
         Standard deviation in pixels, more than 0.
     """
-    reach = math.ceil(_REACH * sigma)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    kernel /= kernel.sum()
     for axis in range(2, image.ndim):
+        reach = min(math.ceil(_REACH * sigma), image.shape[axis])
+        kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+        kernel /= kernel.sum()
         width = [(reach, reach) if i == axis else (0, 0) for i in range(image.ndim)]
         windows = np.lib.stride_tricks.sliding_window_view(np.pad(image, width, "edge"), len(kernel), axis)
         image = windows @ kernel

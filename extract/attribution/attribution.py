@@ -90,6 +90,11 @@ class OnePass:
         """The inputs of the model that the gradients need."""
         return self._differentiator.inputs
 
+    @property
+    def graph(self) -> Model:
+        """The graph that goes back, as a model; see `Differentiator.graph`."""
+        return self._differentiator.graph
+
     def run(self, x: Feed) -> Attribution:
         """Return the gradients for one batch."""
         return Attribution(self._differentiator.run(x), self.facts)

@@ -14,7 +14,7 @@ from ..errors import ModelError
 from ..gradients import Differentiator, Gradients
 from ..model import Model
 from ..parts import Input
-from ..targets import Target
+from ..targets import Target, check_shape
 
 if TYPE_CHECKING:
     from ..activations import Feed
@@ -139,6 +139,7 @@ def _value(
     if target.index is None:
         assert pin is not None
         return np.asarray((values.reshape(pin.shape) * pin).sum(axis=1), np.float64)
+    check_shape(target, values.shape)
     place: tuple[slice | int, ...] = (slice(None), *target.index)
     rows = values[place].reshape(len(values), -1).astype(np.float64)
     return np.asarray(rows.max(axis=1) if target.how == "max" else rows.mean(axis=1))

@@ -77,8 +77,10 @@ def _patched(graph: onnx.GraphProto) -> frozenset[str]:
     """Return the tensors that a Where chooses from, or an IsNaN looks at."""
     found: set[str] = set()
     for node in reversed(graph.node):
-        if node.op_type in ("IsNaN", "Where"):
-            found.update(node.input[node.op_type == "Where" :])
+        if node.op_type == "IsNaN":
+            found.add(node.input[0])
+        elif node.op_type == "Where":
+            found.update(node.input[1:])
         elif node.op_type in ("Cast", "CastLike", "Identity") and node.output[0] in found:
             found.add(node.input[0])
     return frozenset(found)

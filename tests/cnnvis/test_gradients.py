@@ -15,7 +15,7 @@ import pytest
 from converters import read
 from extract import load_model
 from extract.differentiate.registry import Entry, entries
-from extract.gradients import gradients
+from extract.gradients import Differentiator, gradients
 from tests.extract.nets import NINE, model_of, save, toy
 from tests.extract.segmentation import CHANNELS, SIZES, segmentation
 from tests.extract.test_gradients import AT_CONV1, AT_KERNELS, AT_X
@@ -177,17 +177,48 @@ def test_check_compares_with_central_differences(cnnvis, here):
     head, columns, *rows, end = done.err.splitlines()
     assert "12 comparisons, tolerance 1e-06" in head
     assert "s" in head.split("about ")[1]
-    assert columns.split() == ["gradient", "difference", "apart", "allowed"]
+    assert columns.split() == ["float32", "float64", "difference", "apart", "allowed"]
     assert len(rows) == 12
     assert end == "12 agree, 0 lie at kinks, where there is no derivative"
     assert volumes(done)["x_target-fc%3A0_grad.nrrd"].facts["check"]["comparisons"] == 12
 
 
 def test_check_points_kinks_out(cnnvis, here):
-    np.save("nine.npy", np.zeros_like(NINE[0]))
+    # the second window of the sums is at the kink of ReLU
+    image = NINE[0] + 1
+    image[0, :2, 1:] = 0
+    np.save("nine.npy", image)
     done = cnnvis(*CALL, "--wrt", "x", "--check")
     assert done.code == 0, done.err
-    assert "kink: a convention" in done.err
+    *rows, end = done.err.splitlines()[2:]
+    kinks = sum("kink: a convention" in row for row in rows)
+    assert 0 < kinks < len(rows)
+    assert end.startswith(f"{len(rows) - kinks} agree, {kinks} lie at kinks")
+
+
+def test_a_check_of_kinks_alone_is_none(cnnvis, here):
+    np.save("nine.npy", np.zeros_like(NINE[0]))
+    done = cnnvis(*CALL, "--wrt", "x", "--target", "relu1:0", "--check")
+    assert done.code == 2
+    assert "nothing could be checked of x: all comparisons lie at kinks" in done.err.splitlines()[-1]
+    assert not Path("out").exists()
+
+
+def test_check_where_the_network_takes_four_images_at_a_time(cnnvis, here):
+    save(toy(x=[4, 1, 3, 3]), here)
+    done = cnnvis(*CALL, "--wrt", "conv1.weight", "--wrt", "conv1", "--wrt", "x", "--check")
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[-1].startswith("18 agree, 0 lie at kinks")
+
+
+def test_what_is_written_is_checked_too(cnnvis, here, monkeypatch):
+    run = Differentiator.run
+    monkeypatch.setattr(
+        Differentiator, "run", lambda self, x: {name: 1.1 * v for name, v in run(self, x).items()}
+    )
+    done = cnnvis(*CALL, "--wrt", "x", "--check")
+    assert done.code == 1
+    assert "comparisons disagree, first that of 'x'" in done.err
 
 
 def test_a_wrong_gradient_is_told(cnnvis, here, monkeypatch):
@@ -197,6 +228,57 @@ def test_a_wrong_gradient_is_told(cnnvis, here, monkeypatch):
     done = cnnvis(*CALL, "--wrt", "x", "--check")
     assert done.code == 1
     assert "comparisons disagree, first that of 'x', direction 1: gradient" in done.err
+    assert not Path("out").exists()
+
+
+def test_the_graph_is_that_of_the_method(cnnvis, here):
+    for method in ("plain", "deconvnet"):
+        done = cnnvis(*CALL, "--wrt", "x", "--method", method, "--save-graph", f"{method}.onnx")
+        assert done.code == 0, done.err
+    assert Path("plain.onnx").read_bytes() != Path("deconvnet.onnx").read_bytes()
+
+
+def test_a_failed_call_keeps_no_graph(cnnvis, here):
+    done = cnnvis(*CALL, "--wrt", "x", "--save-graph", "new/grad.onnx", "--image", "missing.npy")
+    assert done.code == 2
+    assert not Path("new").exists()
+
+
+def test_gradients_that_need_no_value_of_the_image(cnnvis, here):
+    done = cnnvis(*CALL, "--wrt", "flat")
+    assert done.code == 0, done.err
+    (volume,) = volumes(done).values()
+    np.testing.assert_array_equal(volume.data.ravel(), np.arange(8))
+
+
+def test_each_image_has_its_own_row_of_what_is_fed(cnnvis, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    product = onnx.helper.make_node("Mul", ["x", "m"], ["y"], "product")
+    save(model_of([product], {"x": ["N", 1, 2, 3], "m": ["N", 1, 2, 3]}, ["y"], {}), tmp_path)
+    images = np.arange(18, dtype=np.float32).reshape(3, 1, 2, 3)
+    np.save("images.npy", images)
+    np.save("m.npy", 10 + images)
+    words = ("--target", "product:0,1,2", "--wrt", "x", "--feed", "m=m.npy", "-o", "out", "--batch", "2")
+    done = cnnvis("gradients", "net.onnx", "--image", "images.npy", *words)
+    assert done.code == 0, done.err
+    found = [read(path).data[0, 1, 2] for path in done.out if path.endswith("_grad.nrrd")]
+    np.testing.assert_array_equal(found, [15, 21, 27])
+    np.save("m.npy", images[:2])
+    done = cnnvis("gradients", "net.onnx", "--image", "images.npy", *words)
+    assert done.code == 2
+    assert "--feed m has 2 rows for 3 images" in done.err
+
+
+def test_filters_of_3d_networks_are_refused_by_formats_of_one_volume(cnnvis, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    weights = np.ones((2, 1, 2, 2, 2), np.float32)
+    node = onnx.helper.make_node("Conv", ["x", "w"], ["y"], "conv")
+    save(model_of([node], {"x": ["N", 1, 3, 3, 3]}, ["y"], {"w": weights}), tmp_path)
+    np.save("x.npy", np.ones((1, 3, 3, 3), np.float32))
+    words = ("--target", "conv:0", "--wrt", "x", "--wrt", "conv.weight", "--layout", "channels")
+    done = cnnvis("gradients", "net.onnx", "--image", "x.npy", *words, "--format", "mha", "-o", "out")
+    assert done.code == 2
+    assert "use --layout mosaic, or one of the formats" in done.err
     assert not Path("out").exists()
 
 
@@ -222,6 +304,11 @@ def test_norms_of_filters(cnnvis, tmp_path, monkeypatch, transposed):
         (
             ("--check", "--method", "grad-cam"),
             "--check is for gradients themselves, and method grad-cam is none",
+        ),
+        (("--provider", "Nope"), "onnxruntime has no provider 'Nope' here; it has"),
+        (
+            ("--method", "times-input", "--save-graph", "g.onnx"),
+            "method times-input does more than run one graph",
         ),
         (("--target", "fc"), "'fc' is no target: NAME:INDEX"),
         (("--target", "fc:7"), "'fc:7': index 7 is beyond axis 1, of size 2"),

@@ -63,6 +63,19 @@ def test_the_array_excites_the_neuron_as_the_side_car_says(cnnvis, here):
     assert read(path).data.ravel()[1] == pytest.approx(volume.facts["score"]["end"], rel=1e-5)
 
 
+def test_values_that_the_preprocessing_turns_round(cnnvis, here):
+    words = ("--preprocess", "unit", "--input-scale", "-1", "-o", "out")
+    done = cnnvis("maximize", "net.onnx", "--target", "conv1:0", "--target", "conv1:0", *words)
+    assert done.code == 0, done.err
+    (path,) = [path for path in done.out if path.endswith(".png")]
+    np.testing.assert_array_equal(np.asarray(Image.open(path)), 0)
+
+
+def test_any_blur_is_done(cnnvis, here):
+    words = ("--preprocess", "unit", "--blur", "1e12", "--steps", "4", "-o", "out")
+    assert cnnvis("maximize", "net.onnx", "--target", "conv1:0", *words).code == 0
+
+
 def test_colours_are_in_the_networks_order(cnnvis, here):
     save(sums(3, 5, 7), here, "blue.onnx")
     words = ("--preprocess", "raw", "--channels", "BGR", "--jitter", "1", "-o", "out")

@@ -32,6 +32,12 @@ def test_kernels_as_a_mosaic():
     assert volume.facts["layout"]["axes"] == ["input, kernel x", "output, kernel y"]
 
 
+def test_kernels_of_one_input_are_a_near_square_mosaic():
+    (volume,) = lay_out_kernels(KERNELS.reshape(4, 1, 1, 3), "mosaic")
+    np.testing.assert_array_equal(volume.data[0], [[3, 0, 1, 4, 2, 0], [0, 6, 5, 1, 8, 12]])
+    assert volume.facts["layout"]["axes"] == ["output,input; kernel x", "output,input; kernel y"]
+
+
 def test_norms_of_kernels_over_their_inputs():
     (volume,) = lay_out_kernels(KERNELS, "norm")
     np.testing.assert_array_equal(volume.data[:, 0], [[5, 2, 1], [1, 10, 13]])

@@ -163,7 +163,7 @@ test-viewers: $(VENV)/.test-installed
 	sh tests/viewers/install.sh
 	$(BIN)/python -m pytest -q tests/viewers
 
-# takes some minutes, and 4 GB of memory
+# takes a quarter of an hour, and 3 GB of memory
 check-networks: $(VENV)/.test-installed
 	$(BIN)/python -m tests.extract.check_networks
 

@@ -66,9 +66,9 @@ class Process:
 def in_turn(
     running: Mapping[str, Process], command: str, runs: int = RUNS
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return the answers of each program to a command; they take turns, and the first turn does not count."""
+    """Return the answers of each program to a command, in turns, of which the first one is to warm up."""
     turns = [{name: process.ask(command) for name, process in running.items()} for _ in range(runs + 1)]
-    return {name: [turn[name] for turn in turns[1:]] for name in running}
+    return {name: [turn[name] for turn in turns] for name in running}
 
 
 def caffe_python() -> str:

@@ -1,9 +1,9 @@
 """Gradients of a class neuron to all convolutions' weights, by one engine, in a process of its own.
 
 ``PYTHON -m benchmarks.gradient_engine ENGINE MODEL WEIGHTS SIZE``, in any Python from 3.9 that has the engine
-(WEIGHTS is empty where the model holds them), prints what it computed for one image, and then answers a
-command a line: ``one`` (an image), ``summed`` (a batch, its gradients summed) or ``apart`` (a batch, a
-gradient an image). Answers are JSON; times are in seconds, memory in bytes.
+(WEIGHTS is empty where the model holds them), computes them for one image, and then answers a command a line:
+``one`` (an image), ``summed`` (a batch, its gradients summed) or ``apart`` (a batch, a gradient an image); at
+the first of each also what they are. Answers are JSON; times are in seconds, memory in bytes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from .caffe_engine import batch, peak
 CLASS = 281
 BATCH = 8
 PROJECTIONS = 4
+# A prime, so that the signs fall otherwise on each filter.
+_PERIOD = 9973
 
 # What computes gradients, a list of arrays, one a convolution; of a batch, and for each mode.
 Modes = Mapping[str, Callable[[Any], Any]]
@@ -111,29 +113,37 @@ def _caffe(files: tuple[str, str]) -> tuple[str, Modes]:
 ENGINES = {"cnnvis": _ours, "torch": _torch, "caffe": _caffe}
 
 
-def projections(gradients: Any) -> list[float]:
-    """Return what tells gradients from others in few numbers: each one's sums with random signs."""
+def projections(gradients: Any) -> list[list[float]]:
+    """Return what tells gradients from others in few numbers: of each, its sums with random signs."""
+    signs = np.random.RandomState(0).choice((-1.0, 1.0), (PROJECTIONS, _PERIOD))
     found = []
     for gradient in gradients:
-        values = np.asarray(gradient, np.float64).ravel()
-        random = np.random.RandomState(0)
-        found += [float(values @ random.choice((-1.0, 1.0), values.size)) for _ in range(PROJECTIONS)]
+        values = np.asarray(gradient).ravel()
+        whole = np.zeros(-(-values.size // _PERIOD) * _PERIOD, np.float32)
+        whole[: values.size] = values
+        rows = whole.reshape(-1, _PERIOD).sum(axis=0, dtype=np.float64)
+        found.append((signs @ rows).tolist())
     return found
 
 
 def main(name: str, model: str, weights: str, size: int) -> None:
-    """Print what one image gives; then answer commands."""
+    """Say what loading and the first gradients take; then answer commands."""
     start = time.perf_counter()
     version, modes = ENGINES[name]((model, weights))
-    first = modes["one"](batch(1, size))
-    seconds = time.perf_counter() - start
-    _answer({"version": version, "start": seconds, "values": projections(first)})
+    modes["one"](batch(1, size))
+    _answer({"version": version, "start": time.perf_counter() - start})
+    shown: set[str] = set()
     for line in sys.stdin:
         mode = line.strip()
         x = batch(1 if mode == "one" else BATCH, size)
         start = time.perf_counter()
-        modes[mode](x)
-        _answer({"seconds": time.perf_counter() - start, "peak": peak()})
+        gradients = modes[mode](x)
+        answer: dict[str, Any] = {"seconds": time.perf_counter() - start, "peak": peak()}
+        if mode not in shown:
+            answer["values"] = projections(gradients)
+            shown.add(mode)
+        del gradients
+        _answer(answer)
 
 
 def _answer(value: dict[str, Any]) -> None:

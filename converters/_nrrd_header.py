@@ -9,7 +9,7 @@ from urllib.parse import quote
 from . import sidecar
 from ._geometry import vector
 from .encoding import Encoding
-from .volume import Volume
+from .volume import Described
 
 # up to this width VTK's reader takes the first axis for the components of a vector
 VTK_MAX_COMPONENTS = 9
@@ -22,19 +22,27 @@ _KEPT_BY_SLICER = "!#$&()*+,-./:;=?@[\\]^_`{|}~"
 _TYPES = {"float32": "float", "int16": "int16", "uint16": "uint16", "uint8": "uint8"}
 
 
-def header(volume: Volume, encoding: Encoding, data_file: str | None = None) -> bytes:
+def header(
+    volume: Described, encoding: Encoding, data_file: str | None = None, frames_first: bool = False
+) -> bytes:
     """Return the header of a raw NRRD file, with the empty line that ends it.
 
     Parameters
     ----------
-    volume : Volume
+    volume : Described
         3-D, or 4-D for a sequence that Slicer plays.
     encoding : Encoding
         How the values are stored.
     data_file : str, optional
         Name of the data file of a detached header.
+    frames_first : bool
+        Whether the values of all frames at one place lie together.
     """
-    axes = _space_first(volume) if volume.frames is not None else _sizes_first(volume)
+    if volume.frames is None:
+        axes, sequence = _sizes_first(volume), []
+    else:
+        axes = _frames_first(volume) if frames_first else _space_first(volume)
+        sequence = _sequence(volume.labels, 0 if frames_first else 3)
     lines = [
         "NRRD0005",
         f"type: {_TYPES[encoding.dtype]}",
@@ -43,7 +51,7 @@ def header(volume: Volume, encoding: Encoding, data_file: str | None = None) -> 
         "encoding: raw",
         f"space origin: {vector(volume.origin)}",
         *([] if data_file is None else [f"data file: {data_file}"]),
-        *(_sequence(volume.labels) if volume.frames is not None else []),
+        *sequence,
         "cnnvis:=" + escape(sidecar.embed(volume, encoding)),
     ]
     return ("\n".join(lines) + "\n\n").encode("utf-8", "surrogateescape")
@@ -58,7 +66,7 @@ def escape(text: str) -> str:
     return text.replace(": ", ":\\u0020").replace("\\", "\\\\")
 
 
-def _sizes_first(volume: Volume) -> list[str]:
+def _sizes_first(volume: Described) -> list[str]:
     """Return the axes of a 3-D volume.
 
     VTK's reader sets the number of axes to 3 when it meets `space`, so a fourth size must come before.
@@ -74,7 +82,7 @@ def _sizes_first(volume: Volume) -> list[str]:
     ]
 
 
-def _space_first(volume: Volume) -> list[str]:
+def _space_first(volume: Described) -> list[str]:
     """Return the axes of a sequence: here VTK shall lose the fourth size, and so show the first frame.
 
     There are no `labels`: VTK makes the first one the array's name, an empty one breaks ParaView's scripts.
@@ -88,16 +96,29 @@ def _space_first(volume: Volume) -> list[str]:
     ]
 
 
-def _directions(volume: Volume) -> str:
+def _frames_first(volume: Described) -> list[str]:
+    """Return the axes of a sequence of which VTK shall see all frames: as components of one array."""
+    return [
+        "dimension: 4",
+        f"sizes: {volume.frames} {' '.join(map(str, volume.size))}",
+        "space: left-posterior-superior",
+        f"space directions: none {_directions(volume)}",
+        "kinds: list domain domain domain",
+    ]
+
+
+def _directions(volume: Described) -> str:
     return " ".join(vector(step) for step in volume.affine[:3, :3].T)
 
 
-def _sequence(labels: tuple[str, ...]) -> list[str]:
+def _sequence(labels: tuple[str, ...], axis: int) -> list[str]:
     """Return what Slicer's sequences want to know: the class of the frames, and what each is called."""
+    # image names may hold bytes that are no UTF-8
+    values = (quote(label, safe=_KEPT_BY_SLICER, errors="surrogateescape") for label in labels)
     return [
         "DataNodeClassName:=vtkMRMLScalarVolumeNode",
-        f"axis 3 index type:={'numeric' if all(map(_is_number, labels)) else 'text'}",
-        f"axis 3 index values:={' '.join(quote(label, safe=_KEPT_BY_SLICER) for label in labels)}",
+        f"axis {axis} index type:={'numeric' if all(map(_is_number, labels)) else 'text'}",
+        f"axis {axis} index values:={' '.join(values)}",
     ]
 
 

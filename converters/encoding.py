@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -31,14 +32,19 @@ class Encoding:
 
     @classmethod
     def fit(cls, data: NDArray[np.float32], dtype: str) -> Self:
-        """Choose the scale that uses the whole range of `dtype`.
+        """Choose the scale that uses the whole range of `dtype`: `common` of one array."""
+        return cls.common([data], dtype)
+
+    @classmethod
+    def common(cls, arrays: Iterable[NDArray[np.float32]], dtype: str) -> Self:
+        """Choose one scale for several arrays that uses the whole range of `dtype`.
 
         Whole numbers that fit the type are stored as they are; float32 always is.
 
         Parameters
         ----------
-        data : ndarray of float32
-            The values to store, any shape.
+        arrays : iterable of ndarray of float32
+            The values to store, any shape; taken one after another, for float32 not at all.
         dtype : str
             One of `DTYPES`.
 
@@ -51,14 +57,18 @@ class Encoding:
             raise VolumeError(f"cannot store values as {dtype}: choose one of {', '.join(DTYPES)}")
         if dtype == "float32":
             return cls(dtype)
-        low, high = float(data.min()), float(data.max())
-        if not np.isfinite([low, high]).all():
-            bad = int(data.size - np.isfinite(data).sum())
-            raise VolumeError(
-                f"{bad} of {data.size} values are NaN or infinite: {dtype} cannot hold them, float32 can"
-            )
         limits = np.iinfo(dtype)
-        if limits.min <= low and high <= limits.max and bool(np.all(data == np.rint(data))):
+        low, high, fits = np.inf, -np.inf, True
+        for data in arrays:
+            least, most = float(data.min()), float(data.max())
+            if not np.isfinite([least, most]).all():
+                bad = int(data.size - np.isfinite(data).sum())
+                raise VolumeError(
+                    f"{bad} of {data.size} values are NaN or infinite: {dtype} cannot hold them, float32 can"
+                )
+            low, high = min(low, least), max(high, most)
+            fits = fits and limits.min <= low and high <= limits.max and bool(np.all(data == np.rint(data)))
+        if fits:
             return cls(dtype)
         if low == high:
             return cls(dtype, 1.0, low)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .encoding import DTYPES, Encoding
 from .errors import VolumeError
-from .volume import Vector, Volume
+from .volume import Described, Vector, Volume
 
 SCHEMA = 1
 
@@ -21,14 +21,14 @@ def path_of(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def write(volume: Volume, path: Path, encoding: Encoding) -> None:
+def write(volume: Described, path: Path, encoding: Encoding) -> None:
     """Write the side-car of the volume file `path`."""
     text = json.dumps(_document(volume, encoding), indent=1, ensure_ascii=False)
     # lone surrogates, from file names that are no UTF-8, become what JSON has for them
     path_of(path).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
-def embed(volume: Volume, encoding: Encoding) -> str:
+def embed(volume: Described, encoding: Encoding) -> str:
     """Return the same facts as one line of ASCII, for a file's own header."""
     return json.dumps(_document(volume, encoding), separators=(",", ":"))
 
@@ -130,7 +130,7 @@ def encoding_of(document: dict[str, Any]) -> Encoding:
     return Encoding(**document["encoding"])
 
 
-def _document(volume: Volume, encoding: Encoding) -> dict[str, Any]:
+def _document(volume: Described, encoding: Encoding) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "name": volume.name,

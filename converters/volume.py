@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +17,31 @@ from .errors import VolumeError
 
 Vector = tuple[float, float, float]
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+class Described(Protocol):
+    """What headers and side-cars tell of values, be they at hand or not; means what it does in `Volume`."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def labels(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def facts(self) -> Mapping[str, Any]: ...  # noqa: D102
+    @property
+    def size(self) -> tuple[int, int, int]: ...  # noqa: D102
+    @property
+    def frames(self) -> int | None: ...  # noqa: D102
+    @property
+    def range(self) -> tuple[float, float] | None: ...  # noqa: D102
+    @property
+    def spacing(self) -> Vector: ...  # noqa: D102
+    @property
+    def origin(self) -> Vector: ...  # noqa: D102
+    @property
+    def direction(self) -> tuple[float, ...]: ...  # noqa: D102
+    @property
+    def affine(self) -> NDArray[np.float64]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ import click
 from . import options
 from .option_types import Count
 from .progress import progress
+from .volume_files import VolumeFiles
 
 if TYPE_CHECKING:
     from converters import Volume
@@ -100,7 +101,14 @@ def command(
     given = {name: value for name, value in settings.items() if value is not None}
     if comparing:
         _refuse("--compare", {"--by": method, "--like": like, "--save": save, "--separators": separators})
-        _compare(_Volumes(fit_on or sources), target, distance or "correlation", given, as_json, quiet)
+        _compare(
+            VolumeFiles(fit_on or sources, order.restored),
+            target,
+            distance or "correlation",
+            given,
+            as_json,
+            quiet,
+        )
         return
     _refuse("all but --compare", {"--json": as_json})
     if like is not None:
@@ -108,11 +116,11 @@ def command(
     only_order = target.suffix.lower() == ".json"
     alone = len(sources) == 1 and not (fit_on or like or save or only_order)
     # an order that serves several volumes counts from the layer's own channels
-    volumes = _Volumes(sources, as_stored=alone)
+    volumes = VolumeFiles(sources, order.joined if alone else order.restored)
     if like is not None:
         ordering = order.Ordering.load(like)
     else:
-        fitted = _Volumes(fit_on) if fit_on else volumes
+        fitted = VolumeFiles(fit_on, order.restored) if fit_on else volumes
         given = _with_files(given)
         ordering = order.by(method or "smooth", fitted, distance=distance or "correlation", **given)
     if only_order:
@@ -154,35 +162,8 @@ def _targets(sources: Sequence[Path], target: Path) -> list[Path]:
     return paths
 
 
-class _Volumes(Sequence["Volume"]):
-    """The volumes of files, in channel order, unless as they are stored; only the last one read is held."""
-
-    def __init__(self, paths: Sequence[Path], as_stored: bool = False) -> None:
-        self._paths = paths
-        self._as_stored = as_stored
-        self._last: tuple[int, Volume] | None = None
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def __getitem__(self, index: Any) -> Any:
-        if self._last is None or self._last[0] != index:
-            self._last = index, self._read(self._paths[index])
-        return self._last[1]
-
-    def _read(self, path: Path) -> Volume:
-        import order
-        from converters import read
-
-        volume = read(path)
-        try:
-            return order.joined(volume) if self._as_stored else order.restored(volume)
-        except order.OrderError as error:
-            raise order.OrderError(f"{path}: {error}") from error
-
-
 def _compare(
-    volumes: _Volumes, target: Path, distance: str, given: dict[str, Any], as_json: bool, quiet: bool
+    volumes: VolumeFiles, target: Path, distance: str, given: dict[str, Any], as_json: bool, quiet: bool
 ) -> None:
     """Print what each method achieves, and draw it."""
     import inspect

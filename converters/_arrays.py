@@ -29,7 +29,7 @@ def named(volume: Volume, stored: NDArray[Any]) -> dict[str, NDArray[Any]]:
         What is stored for its data.
     """
     if volume.frames is None:
-        return {_clean(volume.name): stored}
+        return {clean(volume.name): stored}
     return dict(zip(_frame_names(volume.labels), stored, strict=True))
 
 
@@ -41,6 +41,7 @@ def assemble(
     document: dict[str, Any] | None,
     columns: ArrayLike,
     origin: Vector,
+    framed: bool = False,
 ) -> Volume:
     """Return the volume that arrays over one grid make.
 
@@ -58,6 +59,8 @@ def assemble(
         Shape (3, 3): column k is the step from a point to the next one along axis k.
     origin : tuple of float
         Position of the first point.
+    framed : bool
+        Whether each array holds all frames: shape (frame, z, y, x).
 
     Raises
     ------
@@ -66,7 +69,9 @@ def assemble(
     """
     spacing, direction = split(columns)
     frames = (
-        _frame_names(tuple(document["labels"])) if document and document["geometry"].get("frames") else ()
+        _frame_names(tuple(document["labels"]))
+        if document and document["geometry"].get("frames") and not framed
+        else ()
     )
     missing = [name for name in frames if name not in available]
     if missing:
@@ -89,13 +94,13 @@ def _choose(available: tuple[str, ...], active: str | None) -> str:
 
 def _frame_names(labels: tuple[str, ...]) -> tuple[str, ...]:
     """Return the labels as names that are all different."""
-    cleaned = tuple(map(_clean, labels))
+    cleaned = tuple(map(clean, labels))
     if len(set(cleaned)) == len(cleaned):
         return cleaned
     return tuple(f"{label} ({index})" for index, label in enumerate(cleaned))
 
 
-def _clean(name: str) -> str:
+def clean(name: str) -> str:
     """Return a name that XML, HDF5 and the viewers take, with `_` for what they do not."""
     printable = (letter if letter.isprintable() and letter not in _RESERVED else "_" for letter in name)
     kept = "".join(printable).strip()

@@ -130,8 +130,9 @@ _FORMATS = (
         """\
 NRRD (teem.sourceforge.net/nrrd). Lines of text until the first empty line; then the numbers, or in a .nhdr
 file none: its line "data file" names the file that holds them. "sizes" are the voxels along x, y, z, maybe
-after a first size of 1, which counts no axis, and before the number of frames; "type" is the stored type
-(float: float32). "encoding: raw" means that the numbers are there as they are.""",
+after a first size of 1, which counts no axis, and before the number of frames; where "kinds" begins with
+"list", the frames come first, and the numbers of all frames at one place lie together. "type" is the stored
+type (float: float32). "encoding: raw" means that the numbers are there as they are.""",
     ),
     _Format(
         (".nii", ".nii.gz"),
@@ -203,6 +204,7 @@ of that length with the type, axis order and shape; then the numbers, the last a
     _Format(
         (".json",), "JSON text (RFC 8259): side-cars, see above; others are transfer functions for ParaView."
     ),
+    _Format((".pvd",), "XML, for ParaView: the files that are the frames of a series, in their order."),
     _Format((".csv", ".tsv", ".txt", ".md", ".toml"), "Text."),
 )
 

@@ -23,25 +23,54 @@ class Described(Protocol):
     """What headers and side-cars tell of values, be they at hand or not; means what it does in `Volume`."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """What the values are."""
+        ...
+
     @property
-    def labels(self) -> tuple[str, ...]: ...  # noqa: D102
+    def labels(self) -> tuple[str, ...]:
+        """One for each slice, or for each frame."""
+        ...
+
     @property
-    def facts(self) -> Mapping[str, Any]: ...  # noqa: D102
+    def facts(self) -> Mapping[str, Any]:
+        """Where they came from."""
+        ...
+
     @property
-    def size(self) -> tuple[int, int, int]: ...  # noqa: D102
+    def size(self) -> tuple[int, int, int]:
+        """Number of voxels along x, y and z."""
+        ...
+
     @property
-    def frames(self) -> int | None: ...  # noqa: D102
+    def frames(self) -> int | None:
+        """Number of frames, None for a 3-D volume."""
+        ...
+
     @property
-    def range(self) -> tuple[float, float] | None: ...  # noqa: D102
+    def range(self) -> tuple[float, float] | None:
+        """Smallest and largest finite value, None where no value is finite."""
+        ...
+
     @property
-    def spacing(self) -> Vector: ...  # noqa: D102
+    def spacing(self) -> Vector:
+        """Distance between neighbours along x, y and z."""
+        ...
+
     @property
-    def origin(self) -> Vector: ...  # noqa: D102
+    def origin(self) -> Vector:
+        """Position of the centre of voxel (0, 0, 0)."""
+        ...
+
     @property
-    def direction(self) -> tuple[float, ...]: ...  # noqa: D102
+    def direction(self) -> tuple[float, ...]:
+        """Unit vectors of the axes."""
+        ...
+
     @property
-    def affine(self) -> NDArray[np.float64]: ...  # noqa: D102
+    def affine(self) -> NDArray[np.float64]:
+        """The 4 x 4 matrix that takes (x, y, z, 1) indices to LPS positions."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -289,6 +289,12 @@ def _replace_array(file: Any, **settings: Any) -> None:
     file["VTKHDF/PointData"].create_dataset("conv1 relu", **settings)
 
 
+def _steps_apart(file: Any) -> None:
+    steps = file["VTKHDF"].create_group("Steps")
+    steps.attrs["NSteps"] = 2
+    steps.create_group("PointDataOffsets").create_dataset("conv1 relu", data=[0, 0])
+
+
 HDF_TABLE: dict[str, tuple[Callable[[Any], object], str]] = {
     "no group": (lambda file: file.pop("VTKHDF"), "HDF5 file without VTKHDF in /"),
     "no points": (lambda file: file["VTKHDF"].pop("PointData"), "without PointData in /VTKHDF"),
@@ -297,7 +303,11 @@ HDF_TABLE: dict[str, tuple[Callable[[Any], object], str]] = {
         "it holds PolyData, not ImageData",
     ),
     "no type": (lambda file: file["VTKHDF"].attrs.pop("Type"), "it holds None, not ImageData"),
-    "steps": (lambda file: file["VTKHDF"].create_group("Steps"), "it holds time steps, which are not read"),
+    "steps": (
+        lambda file: file["VTKHDF"].create_group("Steps"),
+        "it does not say how many time steps it holds",
+    ),
+    "steps apart": (_steps_apart, "the time steps of its 'conv1 relu' do not lie one after another"),
     "no origin": (lambda file: file["VTKHDF"].attrs.pop("Origin"), "not a readable VTKHDF file"),
     "other shape": (
         lambda file: _replace_array(file, data=np.zeros((3, 4, 6))),

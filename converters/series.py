@@ -97,8 +97,9 @@ class Series:
 
     def alone(self) -> Iterator[Volume]:
         """Yield each frame as a volume that says which one it is; all lie in exactly the same place."""
-        for frame, (label, volume) in enumerate(zip(self.labels, self.volumes, strict=True)):
+        for frame, label in enumerate(self.labels):
             place = {"frame": frame, "frames": self.frames, "label": label}
+            volume = self.volumes[frame]
             yield volume.replace(
                 spacing=self.spacing,
                 origin=self.origin,
@@ -362,7 +363,8 @@ def _write_pvd(series: Series, path: Path, encoding: Encoding) -> None:
         '<VTKFile type="Collection" version="0.1" byte_order="LittleEndian">',
         "  <Collection>",
     ]
-    for frame, (name, volume) in enumerate(zip(names, series.alone(), strict=True)):
+    for frame, volume in enumerate(series.alone()):
+        name = names[frame]
         vti.write(volume, path.with_name(name), encoding)
         sidecar.write(volume, path.with_name(name), encoding)
         label = quoteattr(clean(series.labels[frame]))

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from converters.errors import CnnVisError
-
 if TYPE_CHECKING:
     from converters import Volume
 
@@ -40,7 +38,7 @@ class VolumeFiles(Sequence["Volume"]):
         return self._last[1]
 
     def _read(self, path: Path) -> Volume:
-        from converters import read
+        from converters import CnnVisError, read
 
         volume = read(path)
         try:

@@ -16,8 +16,9 @@ VTK_MAX_COMPONENTS = 9
 # what makes Teem and ITK look for several data files instead of the one that is named
 PATTERN = re.compile(r"%(?=\d*d)|LIST")
 
-# Slicer decodes no more than the blank and % < > " '
-_KEPT_BY_SLICER = "!#$&()*+,-./:;=?@[\\]^_`{|}~"
+# Slicer decodes no more than the blank and % < > " '; what would break the header is encoded nevertheless, as
+# are surrogates, which stand for bytes of file names that are no UTF-8
+_ENCODED = re.compile(r"""[\0- %<>"'\x7f\ud800-\udfff]""")
 
 _TYPES = {"float32": "float", "int16": "int16", "uint16": "uint16", "uint8": "uint8"}
 
@@ -113,8 +114,9 @@ def _directions(volume: Described) -> str:
 
 def _sequence(labels: tuple[str, ...], axis: int) -> list[str]:
     """Return what Slicer's sequences want to know: the class of the frames, and what each is called."""
-    # image names may hold bytes that are no UTF-8
-    values = (quote(label, safe=_KEPT_BY_SLICER, errors="surrogateescape") for label in labels)
+    values = (
+        _ENCODED.sub(lambda match: quote(match[0], errors="surrogateescape"), label) for label in labels
+    )
     return [
         "DataNodeClassName:=vtkMRMLScalarVolumeNode",
         f"axis {axis} index type:={'numeric' if all(map(_is_number, labels)) else 'text'}",

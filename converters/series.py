@@ -233,11 +233,6 @@ _CHECKS: tuple[Callable[[Volume, Volume], str | None], ...] = (
 )
 
 
-def extensions() -> tuple[str, ...]:
-    """Return the extensions of all formats for series, with their dots."""
-    return tuple(FORMATS)
-
-
 def split(path: Path) -> tuple[str, str]:
     """Return the stem of a series' file name and its extension, as `FORMATS` has it.
 

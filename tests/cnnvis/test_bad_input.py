@@ -238,6 +238,46 @@ CASES = {
         ["preset", "good.nrrd", "--viewer", "gimp", "-o", "out"],
         r"unknown viewer 'gimp': choose from paraview, slicer, cgv",
     ),
+    "series of one": (["series", "good.nrrd", "out.pvd"], r"a series takes two volumes or more"),
+    "series of no format": (
+        ["series", "good.nrrd", "good.nrrd", "out.vti"],
+        r"out\.vti: no format for series",
+    ),
+    "series of two layers": (
+        ["series", "good.nrrd", "nan.nrrd", "out.pvd"],
+        r"nan\.nrrd: its size is 4 x 3 x 2, that of the first volume 11 x 7 x 5",
+    ),
+    "series of series": (
+        ["series", "frames.nrrd", "frames.nrrd", "out.pvd"],
+        r"frames\.nrrd: it holds 2 frames",
+    ),
+    "series with a cut file": (["series", "good.nrrd", "cut.nrrd", "out.vox"], r"cut\.nrrd: "),
+    "series without a file": (["series", "good.nrrd", "gone.nrrd", "out.vox"], r"gone\.nrrd: no such file"),
+    "series of one name": (["series", "good.nrrd", "good.nrrd", "out.pvd"], r"two frames are called 'good'"),
+    "series with too few labels": (
+        ["series", "good.nrrd", "good.nrrd", "out.pvd", "--label", "one"],
+        r"1 labels for 2 volumes",
+    ),
+    "series of NaN as bytes": (
+        ["series", "nan.nrrd", "nan.nrrd", "out.vox", "--label", "a", "--label", "b"],
+        r"out\.vox: 24 of 24 values are NaN or infinite: uint8 cannot hold them",
+    ),
+    "series by no method": (
+        ["series", "good.nrrd", "good.nrrd", "out.pvd", "--order", "beauty"],
+        r"unknown ordering method 'beauty'",
+    ),
+    "series by a distance to nothing": (
+        ["series", "good.nrrd", "good.nrrd", "out.pvd", "--distance", "cosine"],
+        r"--distance goes with --order METHOD",
+    ),
+    "series in an order of others": (
+        ["series", "good.nrrd", "nan.nrrd", "out.pvd", "--order", "preset.json"],
+        r"preset\.json: not an ordering",
+    ),
+    "series into no folder": (
+        ["series", "good.nrrd", "good.nrrd", "none/out.pvd", "--label", "a", "--label", "b"],
+        r"none/out\.pvd: No such file or directory",
+    ),
     "own preset that is none": (
         ["preset", "good.nrrd", "--preset", "preset.json", "-o", "out"],
         r"preset\.json: not a transfer function",

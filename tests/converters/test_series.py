@@ -182,6 +182,11 @@ def test_strange_labels(tmp_path: Path, extension: str) -> None:
     if extension == ".pvd":
         names = [entry.attrib["name"] for entry in ElementTree.parse(found[0]).getroot().iter("DataSet")]
         assert names == ["_a_ _ _b_", "50% é_猫", "caf_"]
+    elif extension == ".seq.nrrd":
+        # Slicer shows letters beyond ASCII if they are not encoded
+        values = "axis 0 index values:=%3Ca%3E%20&%20%22b%22 50%25%20é%0A猫 caf%E9\n"
+        assert values.encode() in found[0].read_bytes()
+        assert read(found[0]).labels == labels
     elif extension == ".vox":
         assert [read(tmp_path / f"out_00{k}.vox").facts["series"]["label"] for k in range(3)] == list(labels)
     else:
@@ -265,7 +270,7 @@ def test_all_or_nothing(tmp_path: Path, extension: str) -> None:
         series.write(gathered(frames), path, "uint8")
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(VolumeError, match="No such file"):
-        series.write(gathered(frames), tmp_path / "missing" / path.name)
+        series.write(gathered(volumes()), tmp_path / "missing" / path.name)
 
 
 def test_values_that_are_not_finite_stay(tmp_path: Path) -> None:

@@ -35,6 +35,33 @@ def open_volume(path):
     return answer
 
 
+def open_steps(path):
+    """Open a file as File > Open does; return its times, and of each step the one array that it has."""
+    source = simple.OpenDataFile(path)
+    source.UpdatePipelineInformation()
+    answer = {"times": list(source.TimestepValues), "values": []}
+    for time in answer["times"]:
+        source.UpdatePipeline(time)
+        image = servermanager.Fetch(source)
+        array = image.GetPointData().GetArray(0)
+        answer["values"].append(_values(array, image.GetDimensions()))
+        answer["name"] = array.GetName()
+        answer["affine"] = [image.GetOrigin(), image.GetSpacing()]
+    answer["values"] = np.stack(answer["values"])
+    simple.Delete(source)
+    return answer
+
+
+def open_components(path):
+    """Open a file as File > Open does; return all components of its one array, shape (component, z, y, x)."""
+    source = simple.OpenDataFile(path)
+    source.UpdatePipeline()
+    image = servermanager.Fetch(source)
+    array = vtk_to_numpy(image.GetPointData().GetArray(0))
+    simple.Delete(source)
+    return {"values": np.moveaxis(array.reshape(*image.GetDimensions()[::-1], -1), -1, 0)}
+
+
 def _values(array, size):
     return vtk_to_numpy(array).reshape(*size[::-1], -1)[..., 0]
 
@@ -65,4 +92,12 @@ def apply_preset(path, name):
     }
 
 
-jobs.run({"open": open_volume, "show": show, "preset": apply_preset})
+jobs.run(
+    {
+        "open": open_volume,
+        "steps": open_steps,
+        "components": open_components,
+        "show": show,
+        "preset": apply_preset,
+    }
+)

@@ -1,0 +1,141 @@
+"""``cnnvis series``: volumes in, a series out."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import order
+from converters import Volume, read, series, write
+from converters.layouts import lay_out_kernels
+from tests.helpers import goldens
+from tests.order.maps import smooth_maps
+
+DOGS = ("persian", "pembroke", "chihuahua")
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Three volumes of one layer, of 12 maps of 5 x 7."""
+    paths = [tmp_path / f"{name}.nrrd" for name in ("a", "b", "c")]
+    for seed, path in enumerate(paths):
+        write(Volume(smooth_maps(12, seed).data, name="activation"), path)
+    return paths
+
+
+def test_activations_of_several_images(cnnvis, net, picture, tmp_path):
+    photos = [picture, tmp_path / "dark.png", tmp_path / "flipped.png"]
+    ramp = np.asarray(Image.open(picture))
+    Image.fromarray(ramp // 3).save(photos[1])
+    Image.fromarray(ramp[:, ::-1]).save(photos[2])
+    images = [word for photo in photos for word in ("--image", photo)]
+    found = cnnvis(
+        "activations", net, *images, "--layer", "conv1", "--preprocess", "raw", "-o", tmp_path / "v"
+    )
+    volumes = [path for path in found.out if path.endswith("_act.nrrd")]
+    assert len(volumes) == 3
+    result = cnnvis("series", *volumes, tmp_path / "conv1.nii.gz")
+    assert (result.code, result.err) == (0, "")
+    assert result.out == [str(tmp_path / "conv1.nii.gz"), str(tmp_path / "conv1.nii.gz.json")]
+    back = read(tmp_path / "conv1.nii.gz")
+    assert back.labels == ("ramp.png", "dark.png", "flipped.png")
+    np.testing.assert_array_equal(back.data, [read(path).data for path in volumes])
+    assert not np.array_equal(back.data[0], back.data[2])
+    # what holds for all images is told once, what does not, for each
+    assert (back.facts["layer"], back.facts["model"]["file"]) == ("conv1", "net.onnx")
+    assert [frame["image"]["file"] for frame in back.facts["series"]["frames"]] == list(back.labels)
+    assert "model" not in back.facts["series"]["frames"][0]
+    assert back.facts["history"][0]["command"].startswith("cnnvis series model-net_img-ramp")
+
+
+def test_labels_and_stored_type(cnnvis, files, tmp_path):
+    labels = [word for name in ("one", "two", "three") for word in ("--label", name)]
+    assert cnnvis("series", *files, tmp_path / "s.seq.nrrd", *labels, "--dtype", "int16").code == 0
+    back = read(tmp_path / "s.seq.nrrd")
+    assert (back.labels, back.encoding.dtype) == (("one", "two", "three"), "int16")
+    expected = [read(file).data for file in files]
+    np.testing.assert_allclose(back.data, expected, rtol=0, atol=0.51 * back.encoding.slope)
+
+
+def test_orders_must_be_one(cnnvis, files, tmp_path):
+    a, b, c = files
+    assert cnnvis("order", a, tmp_path / "ordered.nrrd", "--by", "list", *_listed(tmp_path)).code == 0
+    out = tmp_path / "s.seq.nrrd"
+    result = cnnvis("series", b, tmp_path / "ordered.nrrd", c, out)
+    assert result.code == 2
+    assert "ordered.nrrd: its slices are in another order than those of the first volume" in result.err
+    assert not out.exists()
+    assert cnnvis("series", b, tmp_path / "ordered.nrrd", c, out, "--order", "identity").code == 0
+    np.testing.assert_array_equal(read(out).data, [read(file).data for file in (b, a, c)])
+
+
+def _listed(folder):
+    (folder / "list.json").write_text(json.dumps([3, 1, 2, 0, *range(4, 12)]), encoding="utf-8")
+    return "--numbers", folder / "list.json"
+
+
+def test_one_order_for_all(cnnvis, files, tmp_path):
+    out = tmp_path / "s.nii"
+    assert cnnvis("series", *files, out, "--order", "smooth", "--distance", "cosine").code == 0
+    found = order.by("smooth", [read(file) for file in files], distance="cosine")
+    assert found.permutation.tolist() != list(range(12))
+    np.testing.assert_array_equal(read(out).data, [read(file).data[found.permutation] for file in files])
+    facts = read(out).facts["series"]
+    assert facts["slices"] == list(map(str, found.permutation))
+    assert facts["order"]["permutation"] == found.permutation.tolist()
+    found.save(tmp_path / "order.json")
+    assert cnnvis("series", *files, tmp_path / "t.nii", "--order", tmp_path / "order.json").code == 0
+    np.testing.assert_array_equal(read(tmp_path / "t.nii").data, read(out).data)
+
+
+def test_gradients_are_ordered_whatever_their_sign(cnnvis, files, tmp_path):
+    for file in files:
+        volume = read(file)
+        signs = np.where(np.arange(12) % 3, 1, -1)[:, np.newaxis, np.newaxis]
+        write(volume.replace(data=signs * volume.data, facts={"quantity": "grad"}), file)
+    assert cnnvis("series", *files, tmp_path / "s.nii", "--order", "smooth").code == 0
+    by = {
+        distance: order.by("smooth", [read(file) for file in files], distance=distance).permutation.tolist()
+        for distance in ("absolute-correlation", "correlation")
+    }
+    assert by["absolute-correlation"] != by["correlation"]
+    assert read(tmp_path / "s.nii").facts["series"]["order"]["permutation"] == by["absolute-correlation"]
+
+
+def test_a_series_never_replaces_its_volumes(cnnvis, files, tmp_path):
+    for number, file in enumerate(files):
+        assert cnnvis("convert", file, tmp_path / f"s_{number:03}.vox").code == 0
+    before = (tmp_path / "s_001.vox").read_bytes()
+    result = cnnvis("series", tmp_path / "s_001.vox", tmp_path / "s_002.vox", tmp_path / "s.vox")
+    assert (result.code, "s_001.vox: would be replaced by the series" in result.err) == (2, True)
+    assert (tmp_path / "s_001.vox").read_bytes() == before
+
+
+def test_help_names_all_formats(cnnvis):
+    text = "\n".join(cnnvis("series", "--help").out)
+    assert [extension for extension in series.FORMATS if extension not in text] == []
+
+
+@pytest.mark.parametrize("extension", series.FORMATS)
+def test_upstreams_gradients(cnnvis, tmp_path, extension):
+    values = [np.load(goldens() / f"gradient_conv1_{dog}.npy", allow_pickle=False) for dog in DOGS]
+    for dog, value in zip(DOGS, values, strict=True):
+        (volume,) = lay_out_kernels(value)
+        write(volume.replace(name="gradient"), tmp_path / f"{dog}.nrrd")
+    sources = [tmp_path / f"{dog}.nrrd" for dog in DOGS]
+    assert cnnvis("series", *sources, tmp_path / f"dogs{extension}").code == 0
+    together = np.stack(values).reshape(3, 288, 11, 11)
+    if extension in (".pvd", ".vox"):
+        form = ".vti" if extension == ".pvd" else extension
+        frames = [read(tmp_path / f"dogs_00{frame}{form}") for frame in range(3)]
+        assert [frame.facts["series"]["label"] for frame in frames] == list(DOGS)
+        # half a step of bytes over the range of all three
+        step = np.ptp(together) / 255 if extension == ".vox" else 0
+        np.testing.assert_allclose([frame.data for frame in frames], together, rtol=0, atol=0.51 * step)
+    else:
+        back = read(tmp_path / f"dogs{extension}")
+        assert (back.labels, back.facts["series"]["slices"][:2]) == (DOGS, ["0,0", "0,1"])
+        np.testing.assert_array_equal(back.data, together)

@@ -22,7 +22,7 @@ from .staging import staging
 
 __all__ = ["FORMATS", "Format", "Series", "files", "gather", "split", "write"]
 
-_BLOCK = 2**28
+_BLOCK = 2**27
 """Bytes that are gathered at once where the values of all frames lie together."""
 
 
@@ -123,13 +123,16 @@ def _write_nrrd(series: Series, path: Path, encoding: Encoding) -> None:
     So does Slicer's own recipe for other programs; in versions before 5.10, only the first axis can tell what
     frames are called. The volumes are read once for each block of slices.
     """
-    bytes_a_slice = series.frames * series.size[0] * series.size[1] * np.dtype(encoding.dtype).itemsize
+    columns, rows, slices = series.size
+    bytes_a_slice = series.frames * rows * columns * np.dtype(encoding.dtype).itemsize
     depth = max(1, _BLOCK // bytes_a_slice)
     with path.open("wb") as file:
         file.write(nrrd_header(series, encoding, frames_first=True))
-        for start in range(0, series.size[2], depth):
-            slab = [encoding.encode(data[start : start + depth]) for data in series.data]
-            file.write(raw(np.stack(slab, axis=-1)))
+        for start in range(0, slices, depth):
+            block = np.empty((min(depth, slices - start), rows, columns, series.frames), encoding.dtype)
+            for frame, data in enumerate(series.data):
+                block[..., frame] = encoding.encode(data[start : start + depth])
+            file.write(raw(block))
 
 
 def _write_nifti(series: Series, path: Path, encoding: Encoding) -> None:

@@ -253,7 +253,7 @@ class Read(Sequence[Volume]):
         self._held -= 1
 
 
-@pytest.mark.parametrize("extension", [".nii.gz", ".pvd", ".vtkhdf", ".vox"])
+@pytest.mark.parametrize("extension", series.FORMATS)
 def test_few_volumes_are_held_at_once(tmp_path: Path, extension: str) -> None:
     source = Read(8)
     series.write(gathered(source), tmp_path / f"out{extension}")

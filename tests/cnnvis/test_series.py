@@ -87,7 +87,10 @@ def test_one_order_for_all(cnnvis, files, tmp_path):
     assert facts["slices"] == list(map(str, found.permutation))
     assert facts["order"]["permutation"] == found.permutation.tolist()
     found.save(tmp_path / "order.json")
-    assert cnnvis("series", *files, tmp_path / "t.nii", "--order", tmp_path / "order.json").code == 0
+    # it counts from the channels, also where slices were ordered before
+    assert cnnvis("order", files[0], files[0].with_name("random.nrrd"), "--by", "random").code == 0
+    sources = (tmp_path / "random.nrrd", *files[1:])
+    assert cnnvis("series", *sources, tmp_path / "t.nii", "--order", tmp_path / "order.json").code == 0
     np.testing.assert_array_equal(read(tmp_path / "t.nii").data, read(out).data)
 
 

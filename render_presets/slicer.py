@@ -17,8 +17,7 @@ from .transfer import Fitted
 _ENCODED = str.maketrans({letter: f"%{ord(letter):02X}" for letter in "% '\"<>"})
 """What Slicer encodes in file names; it decodes nothing else, so the rest stays as it is."""
 
-_LOOK = {
-    "interpolation": "1",
+_LIGHT = {
     "shade": "0",
     "diffuse": "1",
     "ambient": "0.2",
@@ -60,7 +59,7 @@ def volume_property(fitted: Fitted) -> str:
     -----
     Slicer draws by the same part of VTK as ParaView, so far outliers fade the volume: see `paraview.script`.
     """
-    return "\n".join([*_LOOK.values(), *_functions(fitted).values()]) + "\n"
+    return "\n".join(_look(fitted).values()) + "\n"
 
 
 def mrml(scene: Scene) -> str:
@@ -100,8 +99,7 @@ def _volume_nodes(scene: Scene) -> list[str]:
             id=_PROPERTY,
             name=scene.fitted.name,
             effectiveRange=numbers(low, high),
-            **_LOOK,
-            **_functions(scene.fitted),
+            **_look(scene.fitted),
         ),
         _node(
             "GPURayCastVolumeRendering",
@@ -157,9 +155,14 @@ def _view_nodes(volume: Volume) -> list[str]:
     return [view, aim, *slices]
 
 
-def _functions(fitted: Fitted) -> dict[str, str]:
-    """Return opacity, gradient opacity (off) and colour as Slicer writes them: count, then the numbers."""
+def _look(fitted: Fitted) -> dict[str, str]:
+    """Return a volume property by its parts, in the order of a ``.vp`` file.
+
+    The functions are opacity, gradient opacity (off) and colour as Slicer writes them: count, then numbers.
+    """
     return {
+        "interpolation": str(int(fitted.interpolate)),
+        **_LIGHT,
         "scalarOpacity": _counted(fitted.opacities),
         "gradientOpacity": "4 0 1 255 1",
         "colorTransfer": _counted(fitted.colors),

@@ -22,13 +22,16 @@ from . import paraview as to_paraview
 from . import slicer as to_slicer
 from .camera import extent, mean_chord
 from .errors import PresetError
-from .transfer import REFINEMENT, ColorPoint, Foreign, OpacityPoint
+from .transfer import ColorPoint, Foreign, OpacityPoint
 
 _STRAIGHT = (0.5, 0.0)
 """Midpoint and sharpness of a straight ramp in VTK."""
 
 _CGV_UNIT = 0.04
 """CGV's opacities have no unit distance; ours are written for this part of the mean path through a volume."""
+
+_SAMPLES = 64
+"""Straight pieces that stand for a whole function of bent ones; more where it has more points."""
 
 _SPACES = {"RGB": 0, "HSV": 1, "Lab": 2, "CIELAB": 2, "Diverging": 3, "Lab/CIEDE2000": 4, "Step": 5}
 """ParaView's names for VTK's ways to interpolate colours."""
@@ -219,7 +222,8 @@ def _all_straight(table: Sequence[Sequence[float]]) -> bool:
 def _between(table: Sequence[Sequence[float]]) -> list[float]:
     """Return the values of the points, with steps between them fine enough for ramps that bend."""
     x = np.array([point[0] for point in table])
-    places = np.arange(REFINEMENT * (len(x) - 1) + 1) / REFINEMENT
+    pieces = max(1, _SAMPLES // max(len(x) - 1, 1))
+    places = np.arange(pieces * (len(x) - 1) + 1) / pieces
     fine: list[float] = np.interp(places, np.arange(len(x)), x).tolist()
     return fine
 

@@ -171,6 +171,8 @@ class Fitted:
         By Beer and Lambert's law, opacity o per unit is 1 - (1 - o) ** (distance / unit) per distance; ramps,
         which this bends, get more points.
         """
+        if distance == self.unit:
+            return self
         ratio = distance / self.unit
         points = tuple((x, 1 - (1 - o) ** ratio) for x, o in _refined(self.opacities))
         return replace(self, opacities=points, unit=distance)

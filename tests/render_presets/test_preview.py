@@ -73,6 +73,18 @@ def test_colours_are_those_of_the_transfer_function():
     assert drawn(volume)[2, 2].tolist() == pytest.approx([255 * part for part in BACKGROUND], abs=1)
 
 
+def test_labels_keep_their_colours():
+    data = np.zeros((12, 30, 40), np.float32)
+    data[:, :, 3:20], data[:, :, 20:37] = 1, 5
+    pixels = drawn(Volume(data), "categorical")
+    exact = 255 * fit(load("categorical"), Volume(data)).rgba(np.arange(9))[:, :3]
+    # a smooth way from 1 to 5 would go through the colours of 2, 3 and 4: orange, then blue, and no sky blue,
+    # green or yellow between
+    near = [(np.abs(pixels - color).max(axis=2) < 25).mean() for color in exact]
+    assert min(near[1], near[5]) > 0.05
+    assert max(near[2:5]) < 0.002
+
+
 def test_silent_volume_is_an_empty_box():
     pixels = drawn(block(0))
     lines = (np.abs(pixels - pixels[0, 0]).max(axis=2) > 20).mean()

@@ -79,7 +79,7 @@ def test_labels_keep_their_colours():
     pixels = drawn(volume, "categorical")
     exact = 255 * fit(load("categorical"), volume).rgba([1.0, 5.0])[:, :3]
     assert all((np.abs(pixels - color).max(axis=2) < 10).mean() > 0.05 for color in exact)
-    # a smooth way from 1 to 5 leads through the colours of 2, 3 and 4, two of which are greener than both ends
+    # a smooth way from 1 to 5 leads through those of 2, 3 and 4, two of which are greener than both ends
     assert (pixels[..., 1] > exact[:, 1].max() + 10).sum() == 0
 
 

@@ -82,6 +82,15 @@ def test_slicers_round_trip(tmp_path, preset):
 
 
 @pytest.mark.parametrize("preset", names())
+def test_slicers_json_round_trip(tmp_path, preset):
+    written = fit(load(preset), ramp())
+    text = slicer.files(Scene("a.nrrd", ramp(), written, "a"))[".slicer.vp.json"]
+    found = fit(load(kept(tmp_path, "look.vp.json", text)), ramp())
+    same(found, written)
+    assert found.interpolate == written.interpolate
+
+
+@pytest.mark.parametrize("preset", names())
 def test_cgvs_round_trip(tmp_path, preset):
     volume = ramp().replace(encoding=Encoding.fit(ramp().data, "uint8"))
     fitted = fit(load(preset), volume)
@@ -111,6 +120,7 @@ def test_any_viewers_for_any_other(tmp_path):
         for name, writer, read in (
             ("b.json", paraview.files, ".paraview.json"),
             ("b.vp", slicer.files, ".vp"),
+            ("b.vp.json", slicer.files, ".slicer.vp.json"),
         ):
             text = writer(Scene("ramp.nrrd", ramp(), fit(load(file), ramp()), "ramp"))[read]
             back = fit(load(kept(tmp_path, name, text)), ramp())

@@ -222,9 +222,9 @@ class Feed(Shown):
 
 
 class Preset(Shown):
-    """The name of a transfer function, or the path of a file of one's own."""
+    """The name of a transfer function, or the path of a file of one's own or of a viewer."""
 
-    name = "NAME|FILE.json"
+    name = "NAME|FILE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | Path:
         """Return a name as text and all else as a path."""
@@ -232,7 +232,7 @@ class Preset(Shown):
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """Return all names, for help."""
-        return f"[{'|'.join(preset_names())}|FILE.json]"
+        return f"[{'|'.join(preset_names())}|FILE]"
 
     def shown(self, value: Any) -> str:
         """Return the name, or the file's."""

@@ -29,6 +29,10 @@ def command(
     Examples:
       cnnvis preset conv1.vti --viewer paraview -o .     then: paraview --script conv1.vti.paraview.py
       cnnvis preset conv1.nrrd --viewer slicer -o .      then open conv1.nrrd.mrml in 3D Slicer
+      cnnvis preset conv1.vti --preset mine.vp -o .      a look from 3D Slicer for ParaView
+
+    FILE is JSON of ours, ParaView's presets (JSON), 3D Slicer's volume property (.vp, .vp.json) or colour
+    maps of CGV (.xml). Numbers are values of the volume; maps over 0..1, of ParaView and CGV, span its range.
     """
     from render_presets import write_presets
 

@@ -202,7 +202,8 @@ of that length with the type, axis order and shape; then the numbers, the last a
     ),
     _Format((".py",), "A script in Python, for ParaView: loads a volume and shows it."),
     _Format(
-        (".json",), "JSON text (RFC 8259): side-cars, see above; others are transfer functions for ParaView."
+        (".json",),
+        "JSON text (RFC 8259): side-cars, see above; else transfer functions for ParaView or 3D Slicer.",
     ),
     _Format((".pvd",), "XML, for ParaView: the files that are the frames of a series, in their order."),
     _Format((".csv", ".tsv", ".txt", ".md", ".toml"), "Text."),

@@ -1,16 +1,18 @@
 """Transfer functions, what each viewer wants of them, and pictures for those who have no viewer."""
 
 from .errors import PresetError
+from .loading import choose, load, names
 from .montage import montage
 from .orders import Panel, orders
 from .preview import render
 from .projection import project
-from .transfer import Fitted, TransferFunction, choose, fit, load, names
+from .transfer import Fitted, Foreign, TransferFunction, fit
 from .viewers import VIEWERS, Viewer, write_presets
 
 __all__ = [
     "VIEWERS",
     "Fitted",
+    "Foreign",
     "Panel",
     "PresetError",
     "TransferFunction",

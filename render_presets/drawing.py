@@ -97,8 +97,9 @@ def _color_bar(whole: Image, corner: tuple[int, int], size: tuple[int, int], fit
     below = y + height + 5
     for at, anchor, value in ((x, "la", low), (x + width, "ra", high)):
         draw.text((at, below), number(value), INK, font(12), anchor=anchor)
-    if low < 0 < high:
-        draw.text((x + width * -low / (high - low), below), "0", INK, font(12), anchor="ma")
+    # elsewhere the end's number tells as much, and lies in the way
+    if 0.2 < (zero := -low / (high - low)) < 0.8:
+        draw.text((x + width * zero, below), "0", INK, font(12), anchor="ma")
 
 
 def _shortened(draw: Any, text: str, size: int, room: int) -> str:

@@ -14,7 +14,8 @@ from converters.volume import Volume
 
 from .drawing import INK, PAPER, add_strip, font, printable
 from .errors import PresetError
-from .transfer import Fitted, choose, fit
+from .loading import choose
+from .transfer import Fitted, fit
 
 if TYPE_CHECKING:
     from PIL.Image import Image

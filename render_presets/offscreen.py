@@ -73,6 +73,7 @@ def _image(scene: dict[str, Any], values: NDArray[np.float32]) -> Any:
 
 
 def _property(scene: dict[str, Any]) -> Any:
+    from vtkmodules.util.vtkConstants import VTK_LINEAR_INTERPOLATION, VTK_NEAREST_INTERPOLATION
     from vtkmodules.vtkCommonDataModel import vtkPiecewiseFunction
     from vtkmodules.vtkRenderingCore import vtkColorTransferFunction, vtkVolumeProperty
 
@@ -85,7 +86,7 @@ def _property(scene: dict[str, Any]) -> Any:
     look.SetColor(colors)
     look.SetScalarOpacity(opacities)
     look.SetScalarOpacityUnitDistance(scene["unit"])
-    look.SetInterpolationTypeToLinear()
+    look.SetInterpolationType(VTK_LINEAR_INTERPOLATION if scene["interpolate"] else VTK_NEAREST_INTERPOLATION)
     look.ShadeOff()
     return look
 

@@ -69,6 +69,7 @@ def script(scene: Scene) -> str:
         "COLORS": _color_points(scene.fitted),
         "OPACITIES": _opacity_points(scene.fitted),
         "UNIT_DISTANCE": scene.fitted.unit,
+        "INTERPOLATION": "Linear" if scene.fitted.interpolate else "Nearest",
         "BACKGROUND": list(BACKGROUND),
         "OUTLINE": list(OUTLINE),
         "AZIMUTH": AZIMUTH,

@@ -52,6 +52,7 @@ x0, x1, y0, y1, z0, z1 = source.GetDataInformation().GetBounds()
 if x0 < x1 and y0 < y1 and z0 < z1:
     display.SetRepresentationType("Volume")
     display.ScalarOpacityUnitDistance = UNIT_DISTANCE
+    display.InterpolationType = INTERPOLATION
     display.Shade = 0
 else:
     # a single slice has no depth to look through

@@ -132,6 +132,7 @@ def _scene(volume: Volume, fitted: Fitted, size: tuple[int, int]) -> dict[str, o
         "colors": fitted.colors,
         "opacities": fitted.opacities,
         "unit": fitted.unit,
+        "interpolate": fitted.interpolate,
         "sample_distance": max(min(volume.spacing) / 2, diagonal / _SAMPLES),
     }
 

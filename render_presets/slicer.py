@@ -1,7 +1,8 @@
-"""For 3D Slicer: the transfer function (.vp), and a scene (.mrml) that loads the volume and shows it."""
+"""For 3D Slicer: the transfer function (.vp, .vp.json), and a scene (.mrml) that shows the volume by it."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from xml.sax.saxutils import quoteattr
 
@@ -17,8 +18,7 @@ from .transfer import Fitted
 _ENCODED = str.maketrans({letter: f"%{ord(letter):02X}" for letter in "% '\"<>"})
 """What Slicer encodes in file names; it decodes nothing else, so the rest stays as it is."""
 
-_LOOK = {
-    "interpolation": "1",
+_LIGHT = {
     "shade": "0",
     "diffuse": "1",
     "ambient": "0.2",
@@ -27,6 +27,12 @@ _LOOK = {
 }
 
 
+_SCHEMA = (
+    "https://raw.githubusercontent.com/slicer/slicer/main/Modules/Loadable/VolumeRendering/Resources/Schema/"
+    "volume-property-schema-v1.0.0.json#"
+)
+"""By which Slicer knows its volume properties in JSON."""
+
 _VOLUME, _STORAGE = "vtkMRMLScalarVolumeNode1", "vtkMRMLVolumeArchetypeStorageNode1"
 _DISPLAY, _PROPERTY = "vtkMRMLScalarVolumeDisplayNode1", "vtkMRMLVolumePropertyNode1"
 _RENDERING = "vtkMRMLGPURayCastVolumeRenderingDisplayNode1"
@@ -34,8 +40,14 @@ _RENDERING = "vtkMRMLGPURayCastVolumeRenderingDisplayNode1"
 
 def files(scene: Scene) -> dict[str, str]:
     """Return the files for a volume, as name ending -> text."""
-    rescaled = replace(scene, fitted=scene.fitted.per(step_length(scene.volume)))
-    return {".vp": volume_property(rescaled.fitted), ".mrml": mrml(rescaled)}
+    step = step_length(scene.volume)
+    rescaled = replace(scene, fitted=scene.fitted.per(step))
+    return {
+        ".vp": volume_property(rescaled.fitted),
+        # `X.vp.json` would pass for the side-car of `X.vp`
+        ".slicer.vp.json": volume_property_json(scene.fitted, scene.fitted.unit / step),
+        ".mrml": mrml(rescaled),
+    }
 
 
 def step_length(volume: Volume) -> float:
@@ -60,7 +72,49 @@ def volume_property(fitted: Fitted) -> str:
     -----
     Slicer draws by the same part of VTK as ParaView, so far outliers fade the volume: see `paraview.script`.
     """
-    return "\n".join([*_LOOK.values(), *_functions(fitted).values()]) + "\n"
+    return "\n".join(_look(fitted).values()) + "\n"
+
+
+def volume_property_json(fitted: Fitted, distance: float) -> str:
+    """Return a ``.vp.json`` file, which Slicer reads since 5.10; it holds the unit distance of opacities too.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        With its own opacities.
+    distance : float
+        What they are for, in steps of Slicer: see `step_length`.
+    """
+    light = {key: float(value) for key, value in _LIGHT.items() if key != "shade"}
+    component = {
+        "shade": _LIGHT["shade"] == "1",
+        "lighting": light,
+        "disableGradientOpacity": True,
+        "scalarOpacityUnitDistance": _exact(distance),
+        "rgbTransferFunction": {
+            "type": "colorTransferFunction",
+            "points": [{"x": _exact(x), "color": list(rgb)} for x, *rgb in fitted.colors],
+        },
+        "scalarOpacity": {
+            "type": "piecewiseLinearFunction",
+            "points": [{"x": _exact(x), "y": _exact(o)} for x, o in fitted.opacities],
+        },
+        "gradientOpacity": {
+            "type": "piecewiseLinearFunction",
+            "points": [{"x": 0.0, "y": 1.0}, {"x": 255.0, "y": 1.0}],
+        },
+    }
+    look = {
+        "effectiveRange": [_exact(end) for end in fitted.range],
+        "isoSurfaceValues": [],
+        "independentComponents": True,
+        "interpolationType": "linear" if fitted.interpolate else "nearest",
+        "useClippedVoxelIntensity": False,
+        "clippedVoxelIntensity": 0.0,
+        "scatteringAnisotropy": 0.0,
+        "components": [component],
+    }
+    return json.dumps({"@schema": _SCHEMA, "volumeProperties": [look]}, indent=1) + "\n"
 
 
 def mrml(scene: Scene) -> str:
@@ -100,8 +154,7 @@ def _volume_nodes(scene: Scene) -> list[str]:
             id=_PROPERTY,
             name=scene.fitted.name,
             effectiveRange=numbers(low, high),
-            **_LOOK,
-            **_functions(scene.fitted),
+            **_look(scene.fitted),
         ),
         _node(
             "GPURayCastVolumeRendering",
@@ -157,13 +210,22 @@ def _view_nodes(volume: Volume) -> list[str]:
     return [view, aim, *slices]
 
 
-def _functions(fitted: Fitted) -> dict[str, str]:
-    """Return opacity, gradient opacity (off) and colour as Slicer writes them: count, then the numbers."""
+def _look(fitted: Fitted) -> dict[str, str]:
+    """Return a volume property by its parts, in the order of a ``.vp`` file.
+
+    The functions are opacity, gradient opacity (off) and colour as Slicer writes them: count, then numbers.
+    """
     return {
+        "interpolation": str(int(fitted.interpolate)),
+        **_LIGHT,
         "scalarOpacity": _counted(fitted.opacities),
         "gradientOpacity": "4 0 1 255 1",
         "colorTransfer": _counted(fitted.colors),
     }
+
+
+def _exact(value: float) -> float:
+    return float(numbers(value))
 
 
 def _counted(points: tuple[tuple[float, ...], ...]) -> str:

@@ -1,14 +1,11 @@
-"""Transfer functions: data files with normalized positions, fitted to the values and the size of a volume."""
+"""Transfer functions with normalized positions, fitted to the values and the size of a volume."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from itertools import groupby, pairwise
-from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,9 +18,7 @@ from .errors import PresetError
 
 ColorPoint = tuple[float, float, float, float]
 OpacityPoint = tuple[float, float]
-
-NEGATIVE_SHARE = 0.05
-"""From which share of the positive range on negative values count: less is noise around zero."""
+Point = TypeVar("Point", ColorPoint, OpacityPoint)
 
 REFINEMENT = 16
 """Pieces of an opacity ramp where a new unit distance bends it; too many to see the corners."""
@@ -51,6 +46,12 @@ class TransferFunction:
         (position, opacity) likewise; opacity is what one `unit` of depth absorbs.
     unit : float
         The distance that opacities are meant for, as a fraction of the mean path through the volume's box.
+    values : tuple of float, optional
+        The values at position 0 and 1 themselves; the volume's values then do not count.
+    ranks : bool
+        Whether position p is the value that a share p of the positive values stays below, and 0 is zero.
+    interpolate : bool
+        Whether values between those of neighbouring voxels mean something, unlike those between labels.
     """
 
     name: str
@@ -61,6 +62,35 @@ class TransferFunction:
     colors: tuple[ColorPoint, ...]
     opacities: tuple[OpacityPoint, ...]
     unit: float
+    values: tuple[float, float] | None = None
+    ranks: bool = False
+    interpolate: bool = True
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A transfer function as a viewer keeps it, in numbers and lengths of its own.
+
+    Parameters
+    ----------
+    name : str
+        As viewers list it.
+    colors, opacities : tuple
+        As in `Fitted`.
+    unit : callable
+        ``unit(volume)``: the distance that the viewer's opacities are for when it shows this volume.
+    normalized : bool
+        Whether 0 and 1 stand for the lowest and the highest value of a volume; else numbers are values.
+    interpolate : bool
+        As in `Fitted`.
+    """
+
+    name: str
+    colors: tuple[ColorPoint, ...]
+    opacities: tuple[OpacityPoint, ...]
+    unit: Callable[[Volume], float]
+    normalized: bool = False
+    interpolate: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,12 +107,15 @@ class Fitted:
         (value, opacity), values rising; opacity of a piece of depth `unit`.
     unit : float
         Distance in the volume's unit of length.
+    interpolate : bool
+        Whether viewers shall interpolate values between voxels.
     """
 
     name: str
     colors: tuple[ColorPoint, ...]
     opacities: tuple[OpacityPoint, ...]
     unit: float
+    interpolate: bool = True
 
     @property
     def range(self) -> tuple[float, float]:
@@ -127,12 +160,19 @@ class Fitted:
             opacities=tuple((place(x), o) for x, o in self.opacities),
         )
 
+    def spread(self, low: float, high: float) -> Fitted:
+        """Return the same with positions 0 and 1 replaced by two values, and those between in proportion."""
+        # in this form no difference overflows, and positions 0 and 1 give the range exactly
+        return self.over(lambda position: (1 - position) * low + position * high)
+
     def per(self, distance: float) -> Fitted:
         """Return the same look for viewers that take opacities per `distance`.
 
         By Beer and Lambert's law, opacity o per unit is 1 - (1 - o) ** (distance / unit) per distance; ramps,
         which this bends, get more points.
         """
+        if distance == self.unit:
+            return self
         ratio = distance / self.unit
         points = tuple((x, 1 - (1 - o) ** ratio) for x, o in _refined(self.opacities))
         return replace(self, opacities=points, unit=distance)
@@ -147,85 +187,46 @@ class Fitted:
         return colored
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of the transfer functions that come with the package."""
-    return tuple(sorted(Path(file.name).stem for file in _files().iterdir() if file.name.endswith(".json")))
-
-
-def load(preset: str | Path) -> TransferFunction:
-    """Load a transfer function: one of `names`, or a file of the same form.
+def fit(function: TransferFunction | Foreign, *volumes: Volume) -> Fitted:
+    """Fit a transfer function to a volume, or to all of a series alike.
 
     Parameters
     ----------
-    preset : str or Path
-        A name, or the path of a JSON file.
-
-    Raises
-    ------
-    PresetError
-        If there is no such name or file, or the file is not a transfer function.
-    """
-    own = Path(preset)
-    if str(preset) in names():
-        text = (_files() / f"{preset}.json").read_text(encoding="utf-8")
-    elif own.is_file():
-        try:
-            text = own.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise PresetError(f"{own}: cannot be read as text ({error})") from error
-    else:
-        raise PresetError(f"{preset}: no such preset or file; presets are {', '.join(names())}")
-    try:
-        return _parse(text)
-    except PresetError as error:
-        raise PresetError(f"{preset}: {error}") from error
-
-
-def fit(function: TransferFunction, volume: Volume) -> Fitted:
-    """Fit a transfer function to a volume.
-
-    Parameters
-    ----------
-    function : TransferFunction
-        Normalized.
-    volume : Volume
-        Of 3 or 4 axes; NaN and infinite values do not count.
+    function : TransferFunction or Foreign
+        A foreign one whose numbers are values keeps them.
+    *volumes : Volume
+        One or more, of 3 or 4 axes; percentiles are of the values of all together, lengths are those of the
+        first. NaN and infinite values do not count.
 
     Returns
     -------
     Fitted
-        In the volume's values. Where the percentiles coincide (one hot voxel in a silent map), minimum and
+        In the volumes' values. Where the percentiles coincide (one hot voxel in a silent map), minimum and
         maximum take their place; where these coincide too, zero and the value.
 
     Raises
     ------
     PresetError
-        If the volume has no finite value.
+        If no value is finite.
     """
-    low, high = _range(volume, function.percentiles)
-    if function.symmetric:
-        high = max(abs(low), abs(high))
-        low = -high
+    if isinstance(function, Foreign):
+        unit = function.unit(volumes[0])
+        same = Fitted(function.name, function.colors, function.opacities, unit, function.interpolate)
+        return same.spread(*value_range(volumes, (0, 100))) if function.normalized else same
     normalized = Fitted(
         name=f"cnnvis {function.name} v{function.version}",
         colors=function.colors,
         opacities=function.opacities,
-        unit=function.unit * mean_chord(extent(volume)),
+        unit=function.unit * mean_chord(extent(volumes[0])),
+        interpolate=function.interpolate,
     )
-    # in this form no difference overflows, and positions 0 and 1 give the range exactly
-    return normalized.over(lambda position: (1 - position) * low + position * high)
-
-
-def choose(volume: Volume) -> TransferFunction:
-    """Return `signed` for volumes with negative values that count, else `activation`.
-
-    Raises
-    ------
-    PresetError
-        If the volume has no finite value.
-    """
-    low, high = _range(volume, (1.0, 99.0))
-    return load("signed" if -low > NEGATIVE_SHARE * max(high, 0.0) else "activation")
+    if function.ranks:
+        return _ranked(normalized, function.percentiles[1], volumes)
+    low, high = function.values or value_range(volumes, function.percentiles)
+    if function.symmetric:
+        high = max(abs(low), abs(high))
+        low = -high
+    return normalized.spread(low, high)
 
 
 def finite(volume: Volume) -> NDArray[np.float32]:
@@ -234,17 +235,48 @@ def finite(volume: Volume) -> NDArray[np.float32]:
     return volume.data if known.all() else volume.data[known]
 
 
-def _range(volume: Volume, percentiles: tuple[float, float]) -> tuple[float, float]:
-    """Return two values low < high around the given percentiles."""
-    data = finite(volume)
-    if data.size == 0:
-        raise PresetError("no value of the volume is finite")
+def value_range(volumes: Sequence[Volume], percentiles: tuple[float, float]) -> tuple[float, float]:
+    """Return two values low < high around the given percentiles of all finite values.
+
+    Raises
+    ------
+    PresetError
+        If there are none.
+    """
+    data = _all_finite(volumes)
     low, high = (float(value) for value in np.percentile(data, percentiles))
     if low == high:
         low, high = float(data.min()), float(data.max())
     if low == high:
         low, high = min(low, 0.0), max(high, 0.0)
     return (low, high) if low < high else (0.0, 1.0)
+
+
+def _ranked(normalized: Fitted, top: float, volumes: Sequence[Volume]) -> Fitted:
+    """Return the function over values by their ranks among the positive ones, up to the percentile `top`."""
+    data = _all_finite(volumes)
+    positive = data[data > 0]
+    if positive.size == 0:
+        return normalized
+
+    def place(position: float) -> float:
+        return float(np.percentile(positive, position * top)) if position else 0.0
+
+    ranked = normalized.over(place)
+    return replace(ranked, colors=_last(ranked.colors), opacities=_last(ranked.opacities))
+
+
+def _last(points: Iterable[Point]) -> tuple[Point, ...]:
+    """Return the last of the points at each value: a value that many voxels share has many ranks."""
+    return tuple({point[0]: point for point in points}.values())
+
+
+def _all_finite(volumes: Sequence[Volume]) -> NDArray[np.float32]:
+    parts = [finite(volume) for volume in volumes]
+    data = parts[0] if len(parts) == 1 else np.concatenate([part.ravel() for part in parts])
+    if data.size == 0:
+        raise PresetError("no value of the volume is finite")
+    return data
 
 
 def _refined(points: Sequence[OpacityPoint]) -> list[OpacityPoint]:
@@ -254,43 +286,3 @@ def _refined(points: Sequence[OpacityPoint]) -> list[OpacityPoint]:
         steps = np.linspace(0, 1, pieces + 1)[1:]
         fine += [(float((1 - t) * x0 + t * x1), float((1 - t) * o0 + t * o1)) for t in steps]
     return fine
-
-
-def _files() -> Any:
-    return resources.files(__package__) / "transfer_functions"
-
-
-def _parse(text: str) -> TransferFunction:
-    try:
-        document = json.loads(text)
-        span = document["range"]
-        function = TransferFunction(
-            name=str(document["name"]),
-            version=int(document["version"]),
-            description=str(document["description"]),
-            percentiles=(float(span["percentiles"][0]), float(span["percentiles"][1])),
-            symmetric=bool(span["symmetric"]),
-            colors=tuple((float(x), float(r), float(g), float(b)) for x, r, g, b in document["colors"]),
-            opacities=tuple((float(x), float(o)) for x, o in document["opacities"]),
-            unit=float(document["unit"]),
-        )
-    except KeyError as error:
-        raise PresetError(f"not a transfer function: {error} is missing") from error
-    except (ValueError, TypeError, IndexError, RecursionError) as error:
-        raise PresetError(f"not a transfer function ({error})") from error
-    _check("colors", function.colors)
-    _check("opacities", function.opacities)
-    if not 0 <= function.percentiles[0] < function.percentiles[1] <= 100:
-        raise PresetError(f"range: percentiles rise within 0..100, not {list(function.percentiles)}")
-    if not 0 < function.unit <= 1:
-        raise PresetError(f"unit is a fraction of the volume, above 0 and at most 1, not {function.unit:g}")
-    return function
-
-
-def _check(what: str, points: Sequence[tuple[float, ...]]) -> None:
-    table = np.array(points)
-    if len(points) < 2 or not ((table >= 0) & (table <= 1)).all():
-        raise PresetError(f"{what}: takes two points or more, with all numbers in 0..1")
-    positions = table[:, 0]
-    if positions[0] != 0 or positions[-1] != 1 or (np.diff(positions) < 0).any():
-        raise PresetError(f"{what}: positions rise from 0 to 1, not {positions.tolist()}")

@@ -13,8 +13,9 @@ from converters.volume import Volume
 
 from . import cgv, paraview, slicer
 from .errors import PresetError
+from .loading import choose, load
 from .scene import Scene
-from .transfer import Fitted, choose, fit, load
+from .transfer import Fitted, fit
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,14 @@ def test_presets_come_along(cnnvis, net, picture, tmp_path):
     words = ("--layer", "conv1", "--format", "nrrd,vti,vox", "--preset", "auto")
     names = {Path(line).name for line in extract(cnnvis, net, picture, tmp_path / "out", *words).out}
     stem = "model-net_img-ramp_layer-conv1_act"
-    wanted = {".nrrd.vp", ".nrrd.mrml", ".vti.paraview.json", ".vti.paraview.py", ".vox.cgv.xml"}
+    wanted = {
+        ".nrrd.vp",
+        ".nrrd.slicer.vp.json",
+        ".nrrd.mrml",
+        ".vti.paraview.json",
+        ".vti.paraview.py",
+        ".vox.cgv.xml",
+    }
     assert {stem + end for end in wanted} <= names
 
 
@@ -354,7 +361,7 @@ def test_preset_montage_and_render(cnnvis, net, picture, tmp_path):
     extract(cnnvis, net, picture, tmp_path, "--layer", "conv1")
     volume = tmp_path / "model-net_img-ramp_layer-conv1_act.nrrd"
     presets = cnnvis("preset", volume, "--viewer", "slicer", "-o", tmp_path / "presets")
-    assert [Path(line).suffix for line in presets.out] == [".vp", ".mrml"]
+    assert [Path(line).suffix for line in presets.out] == [".vp", ".json", ".mrml"]
     montage = cnnvis("montage", volume, "-o", tmp_path / "montage.png")
     rendering = cnnvis("render", volume, "-o", tmp_path / "render.png", "--size", "300x200")
     for result, size in ((montage, None), (rendering, (300, 200))):

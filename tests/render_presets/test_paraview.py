@@ -72,6 +72,13 @@ def test_script_loads_the_file_beside_it(tmp_path, shown):
     assert simple.GetColorTransferFunction.return_value.RGBPoints[:4] == [0, 0, 0, 0]
 
 
+@pytest.mark.parametrize(("preset", "way"), [("activation", "Linear"), ("categorical", "Nearest")])
+def test_script_interpolates_values_but_no_labels(tmp_path, shown, preset, way):
+    (tmp_path / "ramp.vti").touch()
+    look = Scene("ramp.vti", ramp(), fit(load(preset), ramp()), "ramp")
+    assert shown(paraview.script(look), ramp()).Show.return_value.InterpolationType == way
+
+
 def test_script_says_which_file_is_missing(shown):
     with pytest.raises(FileNotFoundError, match=r"ramp\.vti: no such file"):
         shown(paraview.script(scene()), ramp())

@@ -73,6 +73,16 @@ def test_colours_are_those_of_the_transfer_function():
     assert drawn(volume)[2, 2].tolist() == pytest.approx([255 * part for part in BACKGROUND], abs=1)
 
 
+def test_labels_keep_their_colours():
+    stripes = np.where(np.arange(40) % 4 < 2, 1.0, 5.0)
+    volume = Volume(np.broadcast_to(stripes, (12, 30, 40)).copy())
+    pixels = drawn(volume, "categorical")
+    exact = 255 * fit(load("categorical"), volume).rgba([1.0, 5.0])[:, :3]
+    assert all((np.abs(pixels - color).max(axis=2) < 10).mean() > 0.05 for color in exact)
+    # a smooth way from 1 to 5 leads through those of 2, 3 and 4, two of which are greener than both ends
+    assert (pixels[..., 1] > exact[:, 1].max() + 10).sum() == 0
+
+
 def test_silent_volume_is_an_empty_box():
     pixels = drawn(block(0))
     lines = (np.abs(pixels - pixels[0, 0]).max(axis=2) > 20).mean()

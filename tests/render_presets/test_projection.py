@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from converters import Volume
-from render_presets import PresetError, fit, load, project
+from render_presets import PresetError, fit, load, names, project
 from render_presets.drawing import BACKGROUND
 from tests.render_presets.volumes import block
 
@@ -102,6 +102,24 @@ def test_an_outlier_does_not_bleed_into_its_neighbours():
     expected = np.asarray(project(Volume(values), fitted, (320, 240)), int)
     values[6, 10, 12] = 1e6
     assert np.abs(np.asarray(project(Volume(values), fitted, (320, 240)), int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("preset", names())
+def test_each_preset_shows_something_and_not_all_white(preset):
+    # a few bumps in a silent volume, up to 8
+    z, y, x = np.mgrid[:12, :15, :20]
+    bumps = [(4, 4, 5, 8), (6, 10, 14, 5), (8, 11, 4, 6), (3, 12, 16, 2)]
+    data = sum(top * np.exp(-((z - k) ** 2 + (y - j) ** 2 + (x - i) ** 2) / 8) for k, j, i, top in bumps)
+    if load(preset).symmetric:
+        data = data * (-1) ** (x // 10)
+    volume, size = Volume(data), (160, 120)
+    fitted = fit(load(preset), volume)
+    pixels = np.asarray(project(volume, fitted, size), int)
+    empty = np.asarray(project(volume.replace(data=0 * data), fitted, size), int)
+    shown = np.abs(pixels - empty).max(axis=2) > 16
+    assert 0.05 < shown.mean() < 0.6
+    assert len(np.unique(pixels[shown] // 16, axis=0)) >= 5
+    assert (pixels[shown].min(axis=1) > 240).mean() < 0.3
 
 
 def test_frames_are_refused():

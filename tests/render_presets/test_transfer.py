@@ -67,6 +67,58 @@ def test_range_that_collapses(tmp_path, data, expected):
     assert fit(function, values(*data)).range == expected
 
 
+def test_one_range_for_a_series():
+    signed, parts = load("signed"), [ramp().replace(data=ramp().data * k) for k in (-1, 0.5, 2)]
+    together = Volume(np.concatenate([part.data for part in parts]), spacing=ramp().spacing)
+    fitted = fit(signed, *parts)
+    assert fitted.colors == fit(signed, together).colors
+    assert fitted.range != fit(signed, parts[0]).range
+    # lengths are those of one
+    assert fitted.unit == fit(signed, parts[0]).unit
+    # the first alone has no positive value
+    assert choose(*parts).name == "signed"
+
+
+def test_given_values_are_the_range(tmp_path):
+    function = load(own(tmp_path, range={"values": [-2, 6]}))
+    assert fit(function, ramp()).colors == ((-2, 0, 0, 0), (0, 1, 0, 0), (6, 1, 1, 1))
+
+
+def test_ranks_among_the_positive_values(tmp_path):
+    function = load(own(tmp_path, range={"percentiles": [0, 100], "ranks": True}))
+    data = [0.0] * 900 + [-3.0] * 50 + [float(k**2) for k in range(1, 42)]
+    fitted = fit(function, values(*data))
+    # 41 positive values: their median is 21 ** 2, a quarter are below 11 ** 2
+    assert fitted.opacities == ((0, 0), (441, 0.2), (1681, 0.9))
+    assert [x for x, *_ in fitted.colors] == [0, 121, 1681]
+
+
+@pytest.mark.parametrize(
+    ("data", "opacities"),
+    [
+        ([0.0] * 5, ((0, 0), (0.5, 0.2), (1, 0.9))),
+        ([-1.0] * 5, ((0, 0), (0.5, 0.2), (1, 0.9))),
+        ([0.0] * 5 + [7.0], ((0, 0), (7, 0.9))),
+        # more than half of the positive values are the same: it has many ranks, and looks like the highest
+        ([0.0] * 5 + [1.0, 6.0, 6.0, 6.0], ((0, 0), (6, 0.9))),
+    ],
+)
+def test_ranks_of_few_values(tmp_path, data, opacities):
+    function = load(own(tmp_path, range={"percentiles": [0, 100], "ranks": True}))
+    assert fit(function, values(*data)).opacities == opacities
+
+
+@pytest.mark.parametrize(("active", "tail"), [(0.02, 1.0), (0.02, 3.0), (0.5, 3.0)])
+def test_sparse_shows_a_fifth_of_the_positive_values(active, tail):
+    rng = np.random.default_rng(4)
+    data = np.where(rng.random(50_000) < active, np.exp(tail * rng.normal(size=50_000)), 0)
+    fitted = fit(load("sparse"), values(*data))
+    assert fitted.rgba([0.0])[0, 3] == 0
+    # however many are silent and however long the tail: 20 % lie above the rank 0.8, but for the last 0.5 %
+    dense = (fitted.rgba(data[data > 0])[:, 3] >= 0.2).mean()
+    assert dense == pytest.approx(1 - 0.8 * 0.995, abs=0.002)
+
+
 def test_largest_float32_values_do_not_overflow():
     top = float(np.finfo(np.float32).max)
     fitted = fit(load("signed"), values(-top, 0, top))
@@ -146,11 +198,57 @@ def test_rgba_between_points():
 def test_our_own_files(name):
     function = load(name)
     assert function.name == name
+    assert len(function.description) > 20
     middle = fit(function, ramp().replace(data=ramp().data - 192)).rgba([0.0])[0, 3]
     lowest = fit(function, ramp()).rgba([0.0])[0, 3]
     assert min(middle, lowest) == 0
     assert "activation" in names()
     assert "signed" in names()
+
+
+def test_magnitude_is_the_same_for_both_signs():
+    fitted = fit(load("magnitude"), values(-3, *[0] * 1000, 2))
+    positive = np.linspace(0, 3, 61)
+    assert fitted.rgba(-positive) == pytest.approx(fitted.rgba(positive), abs=1e-6)
+    opacity = fitted.rgba(positive)[:, 3]
+    assert (np.diff(opacity) >= 0).all()
+
+
+def test_categories_have_one_colour_each():
+    fitted = fit(load("categorical"), values(*range(9)))
+    assert not fitted.interpolate
+    labels = np.arange(9)
+    exact = fitted.rgba(labels)
+    for shift in (-0.49, 0.49):
+        assert (fitted.rgba(labels + shift) == exact).all()
+    assert exact[:, 3].tolist() == pytest.approx([0] + [0.6] * 8)
+    # Okabe and Ito, "Color Universal Design", 2008: orange, sky blue, bluish green, yellow, blue, vermillion,
+    # reddish purple
+    published = [(230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0)]
+    published.append((204, 121, 167))
+    assert np.rint(255 * exact[1:8, :3]).tolist() == pytest.approx(np.array(published), abs=1)
+    # two groups of far fewer voxels fit the same numbers
+    assert fit(load("categorical"), values(0, 3)).colors == fitted.colors
+
+
+MATPLOTLIB = {
+    "viridis": [
+        (0.267004, 0.004874, 0.329415),
+        (0.229739, 0.322361, 0.545706),
+        (0.127568, 0.566949, 0.550556),
+    ],
+    "cividis": [(0.0, 0.135112, 0.304751), (0.263738, 0.307831, 0.422789), (0.488697, 0.485318, 0.471008)],
+    "magma": [(0.001462, 0.000466, 0.013866), (0.316654, 0.07169, 0.48538), (0.716387, 0.214982, 0.47529)],
+}
+"""Entries 0, 64 and 128 of ``matplotlib.colormaps[name].colors``, matplotlib 3.11.2."""
+
+
+@pytest.mark.parametrize("name", MATPLOTLIB)
+def test_perceptual_maps_are_matplotlibs(name):
+    fitted = Fitted(name, load(name).colors, load(name).opacities, 1)
+    found = fitted.rgba(np.array([0, 64, 128]) / 255)[:, :3]
+    # as the files say of the lines between their points
+    assert found == pytest.approx(np.array(MATPLOTLIB[name]), abs=0.006)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +263,10 @@ def test_our_own_files(name):
         ({"range": {"percentiles": [50, 50], "symmetric": False}}, "percentiles rise within 0..100"),
         ({"range": {"symmetric": False}}, "'percentiles' is missing"),
         ({"range": None}, "not a transfer function"),
+        ({"range": {"values": [2, 1]}}, "values are two finite numbers that rise"),
+        ({"range": {"values": [0, float("inf")]}}, "values are two finite numbers"),
+        ({"range": {"values": [0, 1], "symmetric": True}}, "only one of symmetric, ranks and values"),
+        ({"range": {"percentiles": [1, 99], "ranks": True}}, "ranks begin at zero"),
         ({"unit": 0}, "unit is a fraction"),
         ({"version": "one"}, "not a transfer function"),
     ],

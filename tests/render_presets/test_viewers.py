@@ -31,10 +31,10 @@ def constants(script):
         ("a.vti", ["paraview.json", "paraview.py"]),
         ("a.vtk", ["paraview.json", "paraview.py"]),
         ("a.hdf", ["paraview.json", "paraview.py"]),
-        ("a.nrrd", ["paraview.json", "paraview.py", "vp", "mrml"]),
-        ("a.nhdr", ["paraview.json", "paraview.py", "vp", "mrml"]),
-        ("a.mha", ["paraview.json", "paraview.py", "vp", "mrml"]),
-        ("a.nii.gz", ["vp", "mrml"]),
+        ("a.nrrd", ["paraview.json", "paraview.py", "vp", "slicer.vp.json", "mrml"]),
+        ("a.nhdr", ["paraview.json", "paraview.py", "vp", "slicer.vp.json", "mrml"]),
+        ("a.mha", ["paraview.json", "paraview.py", "vp", "slicer.vp.json", "mrml"]),
+        ("a.nii.gz", ["vp", "slicer.vp.json", "mrml"]),
         ("a.vox", ["cgv.xml"]),
     ],
 )
@@ -87,7 +87,7 @@ def test_other_folder_is_told_by_relative_path(tmp_path):
     write(ramp(), volume)
     written = write_presets(volume, folder=tmp_path / "presets" / "new")
     assert {path.parent for path in written} == {tmp_path / "presets" / "new"}
-    script, scene = written[1], written[3]
+    script, scene = written[1], written[4]
     assert constants(script)["VOLUME"] == "../../volumes/a.nrrd"
     storage = ElementTree.parse(scene).getroot().find("VolumeArchetypeStorage")
     assert storage.get("fileName") == "../../volumes/a.nrrd"

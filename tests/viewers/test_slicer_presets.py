@@ -111,6 +111,22 @@ def test_the_property_has_the_points_of_the_file(loaded: Loaded) -> None:
     assert (loaded.property["shade"], loaded.property["interpolation"]) == (0, "Linear")
 
 
+@pytest.mark.parametrize("preset", ["activation", "categorical", "sparse"])
+def test_the_property_in_json_is_the_same(tmp_path: Path, preset: str) -> None:
+    file = write_volume(letter(), "nrrd", tmp_path / "letter", "float32").path
+    paths = {path.suffix: path for path in write_presets(file, ["slicer"], preset=preset)}
+    jobs = {suffix: Job("property", {"path": str(paths[suffix])}) for suffix in (".vp", ".json")}
+    answers = slicer.drive(jobs, tmp_path)
+    lines, found = answers[".vp"], answers[".json"]
+    np.testing.assert_allclose(found["colors"], lines["colors"], rtol=2e-6, atol=1e-6)
+    assert found["interpolation"] == lines["interpolation"]
+    assert lines["interpolation"] == ("Nearest Neighbor" if preset == "categorical" else "Linear")
+    # the lines have opacities for Slicer's unit distance of 1, JSON has those of the preset with their own
+    x, opacity = lines["opacities"].T
+    own = np.interp(x, *found["opacities"].T)
+    np.testing.assert_allclose(1 - (1 - own) ** (1 / found["unit distance"]), opacity, rtol=1e-5, atol=1e-5)
+
+
 def test_the_property_is_in_the_numbers_that_slicer_shows(loaded: Loaded) -> None:
     shown = loaded.scene["values"].astype(np.float64)
     file = loaded.file

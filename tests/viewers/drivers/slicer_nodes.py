@@ -43,7 +43,9 @@ def open_sequence(path):
 def open_property(path):
     """Open a transfer function."""
     application = Application()
-    storage, look = slicer.vtkMRMLVolumePropertyStorageNode(), slicer.vtkMRMLVolumePropertyNode()
+    is_json = path.endswith(".json")
+    kind = slicer.vtkMRMLVolumePropertyJsonStorageNode if is_json else slicer.vtkMRMLVolumePropertyStorageNode
+    storage, look = kind(), slicer.vtkMRMLVolumePropertyNode()
     application.scene.AddNode(storage)
     application.scene.AddNode(look)
     storage.SetFileName(path)
@@ -138,6 +140,7 @@ def _property(node):
         "gradient opacities": _points(gradient, 4)[:, :2],
         "shade": look.GetShade(),
         "interpolation": look.GetInterpolationTypeAsString(),
+        "unit distance": look.GetScalarOpacityUnitDistance(),
     }
 
 

@@ -88,7 +88,7 @@ def command(
     sources = expand(find_images(images), target.channels_first)
     settings = feeding.settings_of(described, preprocessing, target, sources)
     facts = {"model": model_facts(model), **feeding.feed_facts(feeds), **software()}
-    view = View(layout, Slices(order, distance or "correlation"), z_spacing, facts)
+    view = View(layout, Slices.asked(order, distance, "act"), z_spacing, facts)
     export = Export(out, targets(formats), dtype, preset)
     export.check(frames=layout == "stack" and has_3d_maps(model, extractor.tensors.values()))
     places = Places(model, target, {name: value.shape for name, value in fixed.items()})

@@ -143,7 +143,7 @@ def command(
     settings = feeding.settings_of(described, preprocessing, image, sources)
     feeder, start = feeding.Feeder(model, image, fixed, len(sources)), 0
     export = Export(out, targets(formats), dtype, preset)
-    slices = Slices(order, distance or "absolute-correlation")
+    slices = Slices.asked(order, distance, "grad")
     facts: dict[str, Any] = {
         "model": model_facts(model),
         "target": target,

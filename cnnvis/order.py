@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,69 +98,111 @@ def command(
       cnnvis order conv1.nrrd orders.png --compare
     """
     import order
+    from converters import write
+
+    from .provenance import derived
+    from .slices import note_other_layer
 
     given = {name: value for name, value in settings.items() if value is not None}
+    volumes = VolumeFiles(sources, order.restored)
     if comparing:
         _refuse("--compare", {"--by": method, "--like": like, "--save": save, "--separators": separators})
-        _compare(
-            VolumeFiles(fit_on or sources, order.restored),
-            target,
-            distance or "correlation",
-            given,
-            as_json,
-            quiet,
-        )
+        _refuse("--compare", {"--fit-on": fit_on, "--dtype": dtype})
+        _compare(volumes, target, distance or _usual(volumes), given, as_json, quiet)
         return
     _refuse("all but --compare", {"--json": as_json})
+    only_order = target.suffix.lower() == ".json"
+    if only_order:
+        what = "an OUT that ends in .json"
+        _refuse(what, {"--save": save, "--separators": separators, "--dtype": dtype, "--like": like})
     if like is not None:
         _refuse("--like", {"--by": method, "--distance": distance, "--fit-on": fit_on, **_flags(given)})
-    only_order = target.suffix.lower() == ".json"
-    alone = len(sources) == 1 and not (fit_on or like or save or only_order)
-    # an order that serves several volumes counts from the layer's own channels
-    volumes = VolumeFiles(sources, order.joined if alone else order.restored)
+    targets = [] if only_order else _targets(sources, target)
+    _check_apart(save, [*sources, *targets])
     if like is not None:
         ordering = order.Ordering.load(like)
     else:
         fitted = VolumeFiles(fit_on, order.restored) if fit_on else volumes
-        given = _with_files(given)
-        ordering = order.by(method or "smooth", fitted, distance=distance or "correlation", **given)
+        ordering = _found(method or "smooth", fitted, (fit_on or sources)[0], distance, _with_files(given))
     if only_order:
-        _refuse("an OUT that ends in .json", {"--save": save, "--separators": separators, "--dtype": dtype})
         options.print_paths([ordering.save(target)])
         return
-    for path, volume in zip(_targets(sources, target), volumes, strict=True):
-        _write(ordering, volume, path, separators, dtype)
-    if save is not None:
-        options.print_paths([ordering.save(save)])
+    if len(sources) > 1:
+        # so that nothing is written where one of them does not fit
+        for source, volume in zip(sources, volumes, strict=True):
+            _applied(ordering, volume, source, separators)
+    if targets and len(sources) > 1:
+        options.made(target)
+    saved = [] if save is None else [ordering.save(save)]
+    for source, path, volume in zip(sources, targets, volumes, strict=True):
+        note_other_layer(ordering, volume)
+        ordered = _applied(ordering, volume, source, separators)
+        options.print_paths(write(derived(ordered), path, dtype=dtype))
+    options.print_paths(saved)
 
 
-def _write(ordering: Ordering, volume: Volume, path: Path, separators: bool, dtype: str | None) -> None:
+def _found(
+    method: str, volumes: VolumeFiles, first: Path, distance: str | None, given: dict[str, Any]
+) -> Ordering:
+    """Return the order that a method finds, which knows its layer; errors name the first file."""
     import order
-    from converters import write
 
-    from .provenance import derived
+    try:
+        ordering = order.by(method, volumes, distance=distance or _usual(volumes), **given)
+    except order.OrderError as error:
+        raise error if str(error).startswith(str(first)) else order.OrderError(f"{first}: {error}") from error
+    layer = volumes[0].facts.get("layer")
+    return replace(ordering, layer=layer if isinstance(layer, str) else None)
 
-    ordered = ordering.apply(volume)
+
+def _usual(volumes: VolumeFiles) -> str:
+    """Return by what distance such volumes are usually compared."""
+    from .slices import usual_distance
+
+    return usual_distance(str(volumes[0].facts.get("quantity", "act")))
+
+
+def _applied(ordering: Ordering, volume: Volume, source: Path, separators: bool) -> Volume:
+    import order
+
+    try:
+        ordered = ordering.apply(volume)
+    except order.OrderError as error:
+        raise order.OrderError(f"{source}: {error}") from error
     if separators:
         if not ordering.clusters:
             raise order.OrderError(f"--separators: {ordering.method!r} makes no clusters, --by kmeans does")
         ordered = order.separate(ordered)
-    options.print_paths(write(derived(ordered), path, dtype=dtype))
+    return ordered
 
 
 def _targets(sources: Sequence[Path], target: Path) -> list[Path]:
     """Return where each volume goes: to OUT, or into the folder OUT."""
+    from converters import extensions
+
     if len(sources) == 1 and not target.is_dir():
-        return [target]
-    names = [source.name for source in sources]
-    if len(set(names)) < len(names):
-        raise click.ClickException("two volumes have the same name: order them into different folders")
-    paths = [target / name for name in names]
+        paths = [target]
+    else:
+        if not target.is_dir() and target.name.lower().endswith(tuple(extensions())):
+            raise click.ClickException(f"{target}: several volumes go into a folder")
+        if len({source.name for source in sources}) < len(sources):
+            raise click.ClickException("two volumes have the same name: order them into different folders")
+        paths = [target / source.name for source in sources]
     for source, path in zip(sources, paths, strict=True):
         if path.resolve() == source.resolve():
-            raise click.ClickException(f"{path}: would replace the volume itself: choose another folder")
-    options.made(target)
+            raise click.ClickException(f"{path}: would replace the volume itself: choose another OUT")
     return paths
+
+
+def _check_apart(save: Path | None, volumes: Sequence[Path]) -> None:
+    """Raise a ClickException if --save would replace a volume or its side-car."""
+    from converters import sidecar
+
+    if save is None:
+        return
+    for path in volumes:
+        if save.resolve() in (path.resolve(), sidecar.path_of(path).resolve()):
+            raise click.ClickException(f"--save {save}: is a volume or its side-car: choose another name")
 
 
 def _compare(
@@ -244,6 +287,6 @@ def _flags(given: dict[str, Any]) -> dict[str, Any]:
 
 def _refuse(what: str, flags: dict[str, Any]) -> None:
     for flag, value in flags.items():
-        # a seed may be 0
-        if value not in (None, False, ()):
+        # a seed may be 0, which equals False
+        if not (value is None or value is False or value == ()):
             raise click.ClickException(f"{flag} does not go with {what}")

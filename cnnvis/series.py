@@ -82,6 +82,7 @@ def _arranging(
     """Return what puts the slices of each volume in the wanted order."""
     import order
 
+    from .slices import usual_distance
     from .volume_files import VolumeFiles
 
     if wanted is None:
@@ -92,7 +93,6 @@ def _arranging(
         ordering = order.Ordering.load(wanted)
     else:
         volumes = VolumeFiles(sources, order.restored)
-        signed = volumes[0].facts.get("quantity", "act") != "act"
-        default = "absolute-correlation" if signed else "correlation"
-        ordering = order.by(wanted, volumes, distance=distance or default)
+        usual = usual_distance(str(volumes[0].facts.get("quantity", "act")))
+        ordering = order.by(wanted, volumes, distance=distance or usual)
     return lambda volume: ordering.apply(order.restored(volume))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from converters.errors import CnnVisError
+
+from .views import note
 
 if TYPE_CHECKING:
     from converters import Volume
@@ -47,6 +49,19 @@ class Slices:
         elif self.fitted is not None and self.fitted.method not in order.METHODS:
             raise order.OrderError(f"{self.order}: unknown ordering method {self.fitted.method!r}")
 
+    @classmethod
+    def asked(cls, order: str | Path, distance: str | None, quantity: str) -> Self:
+        """Return the order that options ask for, of volumes of a quantity.
+
+        Raises
+        ------
+        CnnVisError
+            If a distance is given that the order does not look at, or as the class does.
+        """
+        if distance is not None and (isinstance(order, Path) or order == "identity"):
+            raise CnnVisError("--distance goes with --order METHOD")
+        return cls(order, distance or usual_distance(quantity))
+
     def check(self, layout: str) -> None:
         """Raise CnnVisError if the slices of a layout cannot be ordered."""
         if self.order != "identity" and layout not in _SLICED:
@@ -80,6 +95,19 @@ class Slices:
             return volume
         fitted = self.fitted or order.by(str(self.order), volume, distance=self.distance)
         try:
+            note_other_layer(fitted, volume)
             return fitted.apply(volume)
         except order.OrderError as error:
             raise order.OrderError(f"{self.order}: {error}") from error
+
+
+def usual_distance(quantity: str) -> str:
+    """Return by what distance maps of a quantity are compared: the sign of filters and gradients is free."""
+    return "correlation" if quantity == "act" else "absolute-correlation"
+
+
+def note_other_layer(ordering: Ordering, volume: Volume) -> None:
+    """Tell the user where an order was found for another layer than the one that it is applied to."""
+    own = volume.facts.get("layer")
+    if ordering.layer is not None and own is not None and own != ordering.layer:
+        note(f"the order was found for layer {ordering.layer!r}, and is taken for {own!r}")

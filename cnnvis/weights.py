@@ -69,7 +69,7 @@ def command(
     from .slices import Slices
     from .views import has_3d_maps
 
-    slices = Slices(order, distance or "absolute-correlation")
+    slices = Slices.asked(order, distance, "weight")
     slices.check(layout)
     model = opened(size).model
     names = find_parameters(model, layers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,8 @@ class Ordering:
         On how many volumes it was fitted.
     versions : mapping
         The software that found it.
+    layer : str, optional
+        Of which layer it is, if that is known.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class Ordering:
     clusters: Sequence[int] = ()
     images: int = 1
     versions: Mapping[str, str] = field(default_factory=dict)
+    layer: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "permutation", as_permutation(self.permutation))
@@ -103,12 +107,13 @@ class Ordering:
 
         Raises
         ------
-        OSError
+        OrderError
             If the file cannot be written.
         """
         path = Path(path)
         document = {
             "schema": SCHEMA,
+            "layer": self.layer,
             "method": self.method,
             "parameters": dict(self.parameters),
             "seed": self.seed,
@@ -119,8 +124,13 @@ class Ordering:
             "versions": dict(self.versions),
             "permutation": self.permutation.tolist(),
         }
-        with staging(path.parent) as folder:
-            (folder / path.name).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        try:
+            if path.is_dir():
+                raise OrderError(f"{path}: is a folder")
+            with staging(path.parent) as folder:
+                (folder / path.name).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise OrderError(f"{path}: {error.strerror or error}") from error
         return path
 
     @classmethod
@@ -136,25 +146,34 @@ class Ordering:
         """
         try:
             document = json.loads(Path(path).read_text(encoding="utf-8"))
-            if document["schema"] > SCHEMA:
+            if not isinstance(document, dict):
+                raise OrderError("it holds no fields")
+            if _field(document, "schema", int) > SCHEMA:
                 raise OrderError("it is one of a later version")
+            clusters = _field(document, "clusters", list)
+            if any(type(size) is not int for size in clusters):
+                raise OrderError("its clusters are no whole numbers")
+            criteria = _field(document, "criteria", dict)
+            if not all(type(v) in (int, float) and math.isfinite(v) for v in criteria.values()):
+                raise OrderError("its criteria are no numbers")
             return cls(
-                document["permutation"],
-                str(document["method"]),
-                dict(document["parameters"]),
-                document["distance"],
-                {str(name): float(value) for name, value in document["criteria"].items()},
-                [int(size) for size in document["clusters"]],
-                int(document["images"]),
-                {str(name): str(value) for name, value in document["versions"].items()},
+                np.asarray(_field(document, "permutation", list)),
+                _field(document, "method", str),
+                _field(document, "parameters", dict),
+                _field(document, "distance", str, None),
+                criteria,
+                clusters,
+                _field(document, "images", int),
+                _field(document, "versions", dict),
+                _field(document, "layer", str, None),
             )
-        except (OrderError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (OrderError, ValueError, OverflowError, RecursionError) as error:
             raise OrderError(f"{path}: not an ordering that CNN-VIS wrote: {error}") from error
 
     def _facts(self, earlier: Any) -> dict[str, Any]:
         found: dict[str, Any] = {
             "distance": self.distance,
-            "criteria": dict(self.criteria),
+            "fitted": {"images": self.images, "criteria": dict(self.criteria)} if self.criteria else {},
             "clusters": list(self.clusters),
         }
         parameters = {"parameters": dict(self.parameters)} if self.parameters else {}
@@ -164,6 +183,14 @@ class Ordering:
             return {**facts, "permutation": self.permutation.tolist()}
         before, steps = _recorded(earlier, len(self.permutation))
         return {**facts, "permutation": before[self.permutation].tolist(), "steps": [*steps, step]}
+
+
+def _field(document: Mapping[str, Any], name: str, kind: type, *others: Any) -> Any:
+    """Return a field of a stored ordering, of a type or one of other values."""
+    value = document.get(name)
+    if type(value) is not kind and not any(value is other for other in others):
+        raise OrderError(f"its field {name!r} is {'missing' if value is None else 'of another kind'}")
+    return value
 
 
 def restored(volume: Volume) -> Volume:

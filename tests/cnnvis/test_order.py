@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_smooth_is_what_it_does_by_itself(cnnvis, files, tmp_path):
     assert volume.facts["order"]["permutation"] == ordering.permutation.tolist()
     assert volume.facts["order"]["method"] == "smooth"
     assert volume.labels == tuple(map(str, ordering.permutation))
-    assert volume.facts["order"]["criteria"] == ordering.criteria
+    assert volume.facts["order"]["fitted"] == {"images": 1, "criteria": ordering.criteria}
 
 
 def test_settings_reach_their_method(cnnvis, files, tmp_path):
@@ -235,3 +236,105 @@ def test_activations_weights_and_gradients_take_every_order(cnnvis, net, picture
     assert not (tmp_path / "none").exists()
     result = cnnvis("weights", net, "--layer", "conv1", "-o", out, "--order", "mean", "--layout", "mosaic")
     assert (result.code, "layout mosaic has none" in result.err) == (2, True)
+
+
+def test_the_sign_of_filters_is_free(cnnvis, files, tmp_path):
+    weights = read(files[0])
+    write(weights.replace(facts={**weights.facts, "quantity": "weight"}), tmp_path / "w.nrrd")
+    cnnvis("order", tmp_path / "w.nrrd", tmp_path / "out.nrrd")
+    assert read(tmp_path / "out.nrrd").facts["order"]["distance"] == "absolute-correlation"
+
+
+def test_orders_count_from_the_channels_with_and_without_save(cnnvis, files, tmp_path):
+    cnnvis("order", files[0], tmp_path / "mixed.nrrd", "--by", "random")
+    count = read(files[0]).size[2]
+    numbers = tmp_path / "numbers.txt"
+    numbers.write_text(" ".join(map(str, reversed(range(count)))))
+    for words in ((), ("--save", tmp_path / "order.json")):
+        call = ("order", tmp_path / "mixed.nrrd", tmp_path / "out.nrrd", "--by", "list", "--numbers", numbers)
+        assert cnnvis(*call, *words).code == 0
+        assert permutation(tmp_path / "out.nrrd") == list(reversed(range(count)))
+
+
+def test_an_order_of_another_layer_is_noted(cnnvis, files, tmp_path):
+    for name in ("conv1", "conv2"):
+        volume = read(files[0])
+        write(volume.replace(facts={**volume.facts, "layer": name}), tmp_path / f"{name}.nrrd")
+    cnnvis("order", tmp_path / "conv1.nrrd", tmp_path / "order.json")
+    done = cnnvis("order", tmp_path / "conv2.nrrd", tmp_path / "out.nrrd", "--like", tmp_path / "order.json")
+    assert done.code == 0
+    assert "the order was found for layer 'conv1', and is taken for 'conv2'" in done.err
+
+
+def test_nothing_is_written_where_one_volume_does_not_fit(cnnvis, files, tmp_path):
+    short = read(files[1])
+    write(short.replace(data=short.data[:4], labels=short.labels[:4]), tmp_path / "short.nrrd")
+    cnnvis("order", files[0], tmp_path / "order.json")
+    call = ("order", files[0], tmp_path / "short.nrrd", tmp_path / "out", "--like", tmp_path / "order.json")
+    done = cnnvis(*call)
+    assert done.code == 2
+    assert "short.nrrd: an order of" in done.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("a.nrrd", "out.nrrd", "--save", "a.nrrd"), "--save a.nrrd: is a volume or its side-car"),
+        (("a.nrrd", "out.nrrd", "--save", "out.nrrd.json"), "is a volume or its side-car"),
+        (("a.nrrd", "out.nrrd", "--save", "new/o.json"), "new/o.json: No such file"),
+        (("a.nrrd", "a.nrrd"), "a.nrrd: would replace the volume itself"),
+        (("a.nrrd", "b.nrrd", "out.nrrd"), "out.nrrd: several volumes go into a folder"),
+        (("a.nrrd", "out.nrrd", "--like", "order.json", "--seed", "0"), "--seed does not go with --like"),
+        (("a.nrrd", "x.json", "--like", "order.json"), "--like does not go with an OUT that ends in .json"),
+        (("a.nrrd", "c.png", "--compare", "--fit-on", "b.nrrd"), "--fit-on does not go with --compare"),
+        (("a.nrrd", "c.png", "--compare", "--dtype", "uint8"), "--dtype does not go with --compare"),
+    ],
+)
+def test_bad_calls_write_nothing(cnnvis, files, tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    cnnvis("order", "a.nrrd", "order.json")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    done = cnnvis("order", *words)
+    assert done.code == 2
+    assert message in done.err
+    assert len(done.err.splitlines()) == 1
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("clusters", [float("inf"), 2]),
+        ("clusters", "9"),
+        ("criteria", {"a": float("nan")}),
+        ("distance", [1, 2]),
+        ("images", None),
+        ("method", None),
+        ("parameters", []),
+        ("permutation", [True, False]),
+        ("permutation", {"a": 1}),
+    ],
+)
+def test_damaged_orders_are_told_by_their_files(cnnvis, files, tmp_path, field, value):
+    cnnvis("order", files[0], tmp_path / "order.json")
+    document = json.loads((tmp_path / "order.json").read_text())
+    (tmp_path / "order.json").write_text(json.dumps({**document, field: value}))
+    done = cnnvis("order", files[0], tmp_path / "out.nrrd", "--like", tmp_path / "order.json")
+    assert done.code == 2
+    assert "order.json: not an ordering that CNN-VIS wrote: " in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_files_that_hold_no_numbers(cnnvis, files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("large.json").write_text("[1" + "0" * 400 + ", 2]")
+    Path("deep.json").write_text("[" * 100_000)
+    np.savez("archive.npz", a=np.arange(3))
+    Path("archive.npz").rename("archive.npy")
+    Path("damaged.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', (" + b" " * 120)
+    for name in ("large.json", "deep.json", "archive.npy", "damaged.npy"):
+        done = cnnvis("order", files[0], "out.nrrd", "--by", "importance", "--scores", name)
+        assert done.code == 2, name
+        assert f"{name}: not a list of numbers" in done.err
+        assert len(done.err.splitlines()) == 1

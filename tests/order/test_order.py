@@ -33,7 +33,9 @@ def test_apply_moves_labels_and_records_the_permutation():
     assert ordered.labels == ("b", "d", "a", "c")
     np.testing.assert_array_equal(ordered.data[0], MAPS[1])
     facts = dict(ordered.facts["order"])
-    assert set(facts.pop("criteria")) == set(order.CRITERIA)
+    fitted = facts.pop("fitted")
+    assert fitted["images"] == 1
+    assert set(fitted["criteria"]) == set(order.CRITERIA)
     assert facts == {"method": "mean", "distance": "correlation", "permutation": [1, 3, 0, 2]}
     assert ordered.facts["layer"] == "conv1"
     assert ordered.spacing == volume.spacing

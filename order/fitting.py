@@ -21,7 +21,6 @@ from .ordering import Ordering
 from .separators import joined
 
 _TRIPLES = 1024
-_ROUNDING = 1e-9
 
 
 def by(
@@ -105,21 +104,10 @@ def criteria_of(permutation: NDArray[np.intp], maps: Maps, all_of_them: bool = F
 
 
 def _oriented(found: Found, maps: Maps) -> list[NDArray[np.intp]]:
-    """Return what a method found as groups, in that direction in which the more typical half comes first.
-
-    Typical maps have a small sum of distances. As all maps have a say, a small change of the values, or of a
-    few places, keeps the direction.
-    """
+    """Return what a method found as groups, in that direction in which the more typical half comes first."""
     groups = found if isinstance(found, list) else [found]
     order = np.concatenate([np.array([], np.intp), *groups])
-    places = np.arange(len(order)) - (len(order) - 1) / 2
-    totals = maps.distances.sum(axis=1)
-    lean = float(places @ totals[order])
-    if abs(lean) <= _ROUNDING * float(totals.sum()):
-        forward = len(order) < 2 or order[0] < order[-1]
-    else:
-        forward = lean > 0
-    if forward:
+    if distances.starts_typical(maps.distances, order):
         return groups
     return groups[::-1] if isinstance(found, list) else [found[::-1]]
 

@@ -13,7 +13,7 @@ import order
 from converters import Volume
 from order.maps import Maps, comparable
 from order.methods.clusters import kmeans
-from order.methods.spectral import fiedler_vector
+from order.methods.spectral import fiedler_vector, spectral
 from tests.order.maps import either_way, path_length, smooth_maps, travelling
 
 # settings that those methods need or that suit small maps
@@ -51,6 +51,53 @@ def test_spectral_orders_a_robinson_matrix():
     lags = np.abs(np.subtract.outer(way, way))
     found = way[np.argsort(fiedler_vector(np.sqrt(lags)))]
     assert either_way(found) == list(range(30))
+
+
+def two_bumps(seed=0):
+    """Maps of two bumps, each in its own half, shuffled; the numbers of those along the ways of both."""
+    volumes, ways = zip(*(travelling(count, seed=seed + count) for count in (17, 12)), strict=True)
+    left, right = (volume.data for volume in volumes)
+    left, right = np.pad(left, ((0, 0), (0, 0), (0, 11))), np.pad(right, ((0, 0), (0, 0), (11, 0)))
+    shuffled = np.random.default_rng(seed).permutation(29)
+    places = np.argsort(shuffled)
+    return (
+        Volume(np.concatenate([left, right])[shuffled]),
+        places[ways[0]].tolist(),
+        places[17 + np.array(ways[1])].tolist(),
+    )
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_spectral_orders_groups_without_likeness_one_by_one(seed):
+    volume, left, right = two_bumps(seed)
+    found = by("spectral", volume, distance="cosine").permutation
+    first, second = (left, right) if found[0] in left else (right, left)
+    assert either_way(found[: len(first)]) == either_way(first)
+    assert either_way(found[len(first) :]) == either_way(second)
+
+
+def test_tsne_does_not_mix_groups_without_likeness():
+    volume, left, _ = two_bumps()
+    found = by("tsne-1d", volume, distance="cosine").permutation
+    assert len([1 for a, b in itertools.pairwise(np.isin(found, left)) if a != b]) == 1
+
+
+def test_groups_inside_groups():
+    # 6 and 7 have nothing in common with the others, of which 0 to 2 and 3 to 5 have little
+    d = np.full((8, 8), 4.0)
+    d[:6, :6] = 2
+    for group in (slice(0, 3), slice(3, 6), slice(6, 8)):
+        d[group, group] = 1
+    d[0, 2] = d[2, 0] = d[3, 4] = d[4, 3] = 1.5
+    np.fill_diagonal(d, 0)
+    numbers = np.random.default_rng(0).permutation(8)
+    found = spectral(Maps([], np.arange(8), "cosine", d[np.ix_(numbers, numbers)]))
+    flat = numbers[found].tolist()
+    assert {6, 7} in (set(flat[:2]), set(flat[-2:]))
+    rest = [number for number in flat if number < 6]
+    assert {frozenset(rest[:3]), frozenset(rest[3:])} == {frozenset({0, 1, 2}), frozenset({3, 4, 5})}
+    # the unlike ones stand at both ends
+    assert {rest[1], rest[4]} == {1, 5}
 
 
 def test_tsne_keeps_neighbours_together():
@@ -138,7 +185,7 @@ def test_kmeans_with_fewer_different_rows_than_clusters():
         ("pca-row", {"row": 15}, "row takes a whole number from 0 to 4 for these maps, not 15"),
         ("pca-row", {"row": 1.0}, "row takes a whole number"),
         ("hierarchical", {"linkage": "median"}, "linkage is one of average, complete, single, ward"),
-        ("tsne-1d", {"perplexity": 0}, "perplexity is positive, not 0"),
+        ("tsne-1d", {"perplexity": 0}, "perplexity is positive and finite, not 0"),
         ("list", {"numbers": [0, 1]}, "a list for 23 maps holds the numbers 0 to 22, each once"),
         ("list", {"numbers": [0.5] * 23}, "holds the numbers 0 to 22"),
         ("importance", {"scores": [1, 2]}, "scores for 23 maps are as many finite numbers"),

@@ -71,7 +71,8 @@ def _whole(distances: Matrix) -> NDArray[np.int64]:
     largest = float(distances.max())
     mantissas, exponents = np.frexp(distances / (largest or 1))
     rounded = np.ldexp(np.rint(np.ldexp(mantissas, _DIGITS)), exponents - _DIGITS)
-    return np.rint(rounded * _STEPS).astype(np.int64)
+    whole: NDArray[np.int64] = np.rint(rounded * _STEPS).astype(np.int64)
+    return whole
 
 
 def _nearest(whole: NDArray[np.int64]) -> NDArray[np.intp]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any, TypeGuard
 
 
@@ -11,5 +13,10 @@ def is_whole(value: Any) -> TypeGuard[int]:
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Return whether a setting is a number."""
-    return is_whole(value) or isinstance(value, float)
+    """Return whether a setting is a finite number."""
+    return (is_whole(value) or isinstance(value, float)) and abs(value) <= sys.float_info.max
+
+
+def is_list(value: Any, of: Callable[[Any], bool]) -> TypeGuard[Sequence[Any]]:
+    """Return whether a setting is a list of such values; a text is none."""
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes) and all(map(of, value))

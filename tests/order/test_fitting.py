@@ -45,6 +45,10 @@ def test_volumes_that_do_not_belong_together():
         order.by("smooth", [smooth_maps(3), smooth_maps(4)])
     with pytest.raises(order.OrderError, match="one volume or more"):
         order.by("smooth", [])
+    with pytest.raises(order.OrderError, match="volumes of 9 and of 4 slices have no order in common"):
+        order.compare([smooth_maps(9), smooth_maps(4)], {"smooth": {}})
+    with pytest.raises(order.OrderError, match="one volume or more"):
+        order.compare([], {"smooth": {}})
 
 
 def test_a_stored_order_comes_back(tmp_path):

@@ -190,13 +190,47 @@ def test_kmeans_with_fewer_different_rows_than_clusters():
         ("list", {"numbers": [0.5] * 23}, "holds the numbers 0 to 22"),
         ("importance", {"scores": [1, 2]}, "scores for 23 maps are as many finite numbers"),
         ("importance", {"scores": [np.nan] * 23}, "finite numbers"),
-        ("smooth", {"seed": -1}, "seed takes a whole number from 0 on, not -1"),
+        ("importance", {"scores": "abc"}, "scores for 23 maps are as many finite numbers"),
+        ("importance", {"scores": ["1"] * 23}, "scores for 23 maps are as many finite numbers"),
+        ("importance", {"scores": [10**400] * 23}, "scores for 23 maps are as many finite numbers"),
+        ("importance", {"scores": None}, "scores for 23 maps are as many finite numbers"),
+        ("list", {"numbers": 5}, "a list for 23 maps holds the numbers 0 to 22, each once"),
+        ("list", {"numbers": None}, "a list for 23 maps holds the numbers 0 to 22, each once"),
+        ("list", {"numbers": [False, True, *range(2, 23)]}, "holds the numbers 0 to 22"),
+        ("kmeans", {"k": 2.0}, "k takes whole numbers from 1 on, not 2.0"),
+        ("kmeans", {"k": True}, "k takes whole numbers from 1 on, not True"),
+        ("kmeans", {"k": "5"}, "k takes whole numbers from 1 on, not '5'"),
+        ("kmeans", {"k": ()}, "k takes whole numbers from 1 on"),
+        ("kmeans", {"row": True, "k": 2}, "row takes a whole number from 0 to 4 for these maps, not True"),
+        ("tsne-1d", {"perplexity": "a"}, "perplexity is positive and finite, not 'a'"),
+        ("tsne-1d", {"perplexity": np.inf}, "perplexity is positive and finite, not inf"),
+        ("smooth", {"seed": -1}, "seed takes a whole number from 0 to 4294967295, not -1"),
+        ("smooth", {"seed": 1 << 32}, "seed takes a whole number from 0 to 4294967295, not 4294967296"),
+        ("smooth", {"seed": True}, "seed takes a whole number from 0 to 4294967295, not True"),
         ("smooth", {"distance": "far"}, "unknown distance 'far'"),
     ],
 )
 def test_settings_out_of_range(method, settings, message):
     with pytest.raises(order.OrderError, match=message):
         order.by(method, smooth_maps(23), **settings)
+
+
+def test_a_perplexity_is_looked_at_for_few_maps_too():
+    with pytest.raises(order.OrderError, match="perplexity is positive and finite, not 0"):
+        order.by("tsne-1d", smooth_maps(2), perplexity=0)
+
+
+def test_maps_that_show_nothing_rank_last():
+    data = np.abs(smooth_maps(9).data)
+    data[1], data[2], data[4, 2, 3], data[7, 0, 0] = 0, 1e6, np.nan, np.inf
+    for method in ("mean", "sparsity"):
+        assert order.by(method, Volume(data)).permutation[-4:].tolist() == [1, 2, 4, 7]
+    # what is constant for one image only is ranked; what is not finite for one is not
+    other = smooth_maps(9, seed=1).data
+    for method in ("mean", "sparsity"):
+        found = order.by(method, [Volume(data), Volume(other)]).permutation.tolist()
+        assert found[-2:] == [4, 7]
+        assert (found[0] == 2) == (method == "mean")
 
 
 def test_lists_scores_and_ties():
@@ -207,6 +241,10 @@ def test_lists_scores_and_ties():
     ordering = order.by("importance", volume, scores=np.array([1, 3, 3, 2], np.float32))
     assert json.loads(json.dumps(ordering.parameters)) == {"scores": [1, 3, 3, 2]}
     assert order.by("smooth", volume, seed=np.int64(2)).parameters == {"seed": 2}
+    numbers = [*np.array([2, 0, 3, 1])]
+    assert json.loads(json.dumps(order.by("list", volume, numbers=numbers).parameters)) == {
+        "numbers": numbers
+    }
 
 
 def test_rows_and_clusters_that_suit_small_maps():

@@ -34,6 +34,19 @@ def test_blank_slices_stand_between_clusters_and_no_map_is_lost():
     np.testing.assert_array_equal(again.data, volume.data[again.facts["order"]["permutation"]])
 
 
+def test_blank_slices_do_not_count_where_an_order_is_fitted():
+    ordered = [clustered(smooth_maps(6, seed), (2, 3, 1)) for seed in (0, 1)]
+    separated = [order.separate(volume) for volume in ordered]
+    for volumes, others in ((separated, ordered), ((separated[0], ordered[1]), ordered)):
+        found, expected = order.by("smooth", volumes), order.by("smooth", others)
+        np.testing.assert_array_equal(found.permutation, expected.permutation)
+        assert found.criteria == expected.criteria
+    [compared] = order.compare(separated, {"smooth": {}})
+    np.testing.assert_array_equal(compared.ordering.permutation, expected.permutation)
+    assert compared.criteria["path length"] == expected.criteria["path length"]
+    assert compared.distances.shape == (6, 6)
+
+
 def test_wider_gaps_and_values_above_zero():
     separated = order.separate(clustered(Volume(smooth_maps(4).data + 10), (1, 3)), width=2)
     assert separated.facts["order"]["blank"] == [1, 2]

@@ -139,17 +139,19 @@ def mean_distances(volumes: Sequence[Volume], chosen: NDArray[np.intp], distance
     return total
 
 
-def starts_typical(distances: Matrix, order: NDArray[np.intp]) -> bool:
-    """Return whether the more typical half of an order comes first, or if it is even, its lower end.
+def starts_typical(distances: Matrix, groups: Sequence[NDArray[np.intp]]) -> bool:
+    """Return whether the more typical half of an order comes first, or if it is even, the lower number.
 
     Typical maps have a small sum of distances. As all maps have a say, a small change of the values, or of a
-    few places, keeps the direction.
+    few places, keeps the direction. Of an order of groups, or of single maps, shape (map, 1), each counts
+    at its middle: the reverse of what starts so does not.
     """
-    places = np.arange(len(order)) - (len(order) - 1) / 2
+    sizes = np.array([len(group) for group in groups])
+    middles = np.cumsum(sizes) - (sizes + sizes.sum()) / 2
     totals = distances.sum(axis=1)
-    lean = float(places @ totals[order])
+    lean = float(middles @ np.array([totals[group].sum() for group in groups]))
     if abs(lean) <= _EVEN * float(totals.sum()):
-        return len(order) < 2 or bool(order[0] < order[-1])
+        return len(groups) < 2 or bool(groups[0][0] < groups[-1][0])
     return lean > 0
 
 

@@ -103,11 +103,10 @@ def criteria_of(permutation: NDArray[np.intp], maps: Maps, all_of_them: bool = F
 
 def _oriented(found: Found, maps: Maps) -> list[NDArray[np.intp]]:
     """Return what a method found as groups, in that direction in which the more typical half comes first."""
-    groups = found if isinstance(found, list) else [found]
-    order = np.concatenate([np.array([], np.intp), *groups])
-    if distances.starts_typical(maps.distances, order):
-        return groups
-    return groups[::-1] if isinstance(found, list) else [found[::-1]]
+    if isinstance(found, list):
+        return found if distances.starts_typical(maps.distances, found) else found[::-1]
+    forward = distances.starts_typical(maps.distances, found[:, np.newaxis])
+    return [found if forward else found[::-1]]
 
 
 def bound(method: str, parameters: Mapping[str, object]) -> dict[str, Any]:

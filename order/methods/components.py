@@ -41,7 +41,7 @@ def in_components(distances: Matrix, ordered: Callable[[Matrix], NDArray[np.intp
             waiting += [group[part] for part in reversed(parts)]
         else:
             order = ordered(within)
-            found.append(group[order if starts_typical(within, order) else order[::-1]])
+            found.append(group[order if starts_typical(within, order[:, np.newaxis]) else order[::-1]])
     return np.concatenate(found)
 
 

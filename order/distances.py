@@ -139,7 +139,7 @@ def mean_distances(volumes: Sequence[Volume], chosen: NDArray[np.intp], distance
     return total
 
 
-def starts_typical(distances: Matrix, groups: Sequence[NDArray[np.intp]]) -> bool:
+def starts_typical(distances: Matrix, groups: Sequence[NDArray[np.intp]] | NDArray[np.intp]) -> bool:
     """Return whether the more typical half of an order comes first, or if it is even, the lower number.
 
     Typical maps have a small sum of distances. As all maps have a say, a small change of the values, or of a

@@ -81,10 +81,10 @@ def test_a_stored_order_comes_back(tmp_path):
     ("change", "message"),
     [
         ({"permutation": [0, 0, 1]}, "holds 0 to 2, each once"),
-        ({"permutation": "012"}, "a list of whole numbers"),
+        ({"permutation": "012"}, "its field 'permutation' is of another kind"),
         ({"clusters": [1, 1]}, r"groups of \(1, 1\) slices are not 3"),
         ({"schema": 99}, "later version"),
-        ({"criteria": None}, "NoneType"),
+        ({"criteria": None}, "its field 'criteria' is missing"),
     ],
 )
 def test_damaged_files(tmp_path, change, message):

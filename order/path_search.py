@@ -69,9 +69,12 @@ def shortest_path(distances: Matrix, seed: int = 0, kicks: int | None = None) ->
 def _whole(distances: Matrix) -> NDArray[np.int64]:
     """Return distances in steps of 2^-40 of the largest, each rounded to 20 binary digits."""
     largest = float(distances.max())
-    mantissas, exponents = np.frexp(distances / (largest or 1))
-    rounded = np.ldexp(np.rint(np.ldexp(mantissas, _DIGITS)), exponents - _DIGITS)
-    whole: NDArray[np.int64] = np.rint(rounded * _STEPS).astype(np.int64)
+    whole = np.empty(distances.shape, np.int64)
+    # row by row, so that there are no more large matrices
+    for row, steps in zip(distances, whole, strict=True):
+        mantissas, exponents = np.frexp(row / (largest or 1))
+        rounded = np.ldexp(np.rint(np.ldexp(mantissas, _DIGITS)), exponents - _DIGITS)
+        steps[:] = np.rint(rounded * _STEPS)
     return whole
 
 
@@ -130,9 +133,9 @@ class _Search:
 
     def __init__(self, whole: NDArray[np.int64], near: NDArray[np.intp], path: Sequence[int]) -> None:
         self._count = len(path) + 1
-        padded = np.pad(whole, (0, 1))
         # of all containers, arrays give single numbers fastest without an object for each
-        self._rows = [array("q", row.tobytes()) for row in padded]
+        self._rows = [array("q", row.tobytes() + bytes(row.itemsize)) for row in whole]
+        self._rows.append(array("q", bytes(whole.itemsize * self._count)))
         self._near: list[list[tuple[int, int]]] = [
             list(zip(row[columns].tolist(), columns.tolist(), strict=True))
             for row, columns in zip(whole, near, strict=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from converters.volume import Volume
 
 from .fitting import by, criteria_of
-from .maps import comparable
+from .maps import Layer, comparable
 from .numerics import one_thread
 from .ordering import Ordering
 
@@ -60,12 +60,13 @@ def compare(
     OrderError
         As by `by`.
     """
+    layer = Layer(volumes)
     with one_thread():
-        maps = comparable(volumes, distance)[0]
+        maps = comparable(layer, distance)[0]
     results = []
     for method, settings in methods.items():
         start = time.perf_counter()
-        ordering = by(method, volumes, distance=distance, **settings)
+        ordering = by(method, layer, distance=distance, **settings)
         seconds = time.perf_counter() - start
         order = maps.order_of(ordering.permutation)
         with one_thread():

@@ -14,14 +14,14 @@ from converters.volume import Volume
 from . import distances
 from .criteria import measure
 from .errors import OrderError
-from .maps import Maps, comparable
+from .maps import Layer, Maps, comparable
 from .methods import Found, Method, find
 from .numerics import one_thread
 from .ordering import Ordering
-from .separators import joined
+from .settings import is_whole
 
 _TRIPLES = 1024
-_ROUNDING = 1e-9
+_LARGEST_SEED = (1 << 32) - 1
 
 
 def by(
@@ -39,7 +39,7 @@ def by(
         A key of `METHODS`.
     volumes : Volume or sequence of Volume
         Slices along z are ordered; of 4-D volumes, frames. Of several, one an image, distances are averaged;
-        they are read one after another, several times.
+        they are read one after another, several times. Blank slices that `separate` put in do not count.
     distance : str
         A key of `distances.DISTANCES`: by what maps are compared.
     **parameters
@@ -49,8 +49,8 @@ def by(
     -------
     Ordering
         To be applied to these volumes or to any other one of the same layer. Maps that are constant or not
-        finite are last, in channel order, where a method compares maps. The more typical end is the first:
-        the same input gives the same order.
+        finite are last, in channel order, where a method looks at what maps show. The more typical end is
+        the first: the same input gives the same order.
 
     Raises
     ------
@@ -61,25 +61,22 @@ def by(
     chosen = find(method)
     distances.find(distance)
     settings = bound(method, parameters)
-    sequence = [joined(volumes)] if isinstance(volumes, Volume) else volumes
-    _check_counts(sequence)
+    layer = Layer([volumes] if isinstance(volumes, Volume) else volumes)
     with one_thread():
-        return _fitted(method, chosen, settings, sequence, distance)
+        return _fitted(method, chosen, settings, layer, distance)
 
 
-def _fitted(
-    method: str, chosen: Method, settings: dict[str, Any], sequence: Sequence[Volume], distance: str
-) -> Ordering:
-    count = len(sequence[0].data)
+def _fitted(method: str, chosen: Method, settings: dict[str, Any], layer: Layer, distance: str) -> Ordering:
+    count = len(layer[0].data)
     maps: Maps | None = None
     if chosen.by_likeness:
-        maps, apart = comparable(sequence, distance)
+        maps, apart = comparable(layer, distance)
         groups = [maps.chosen[group] for group in _oriented(chosen.function(maps, **settings), maps)]
         groups = [group for group in (*groups, apart) if len(group)]
     else:
-        groups = [np.asarray(chosen.function(Maps(sequence, np.arange(count), distance), **settings))]
+        groups = [np.asarray(chosen.function(Maps(layer, np.arange(count), distance), **settings))]
         if count <= distances.LARGEST:
-            maps = comparable(sequence, distance)[0]
+            maps = comparable(layer, distance)[0]
     permutation = np.concatenate(groups)
     return Ordering(
         permutation,
@@ -88,7 +85,7 @@ def _fitted(
         distance,
         {} if maps is None else criteria_of(permutation, maps),
         [len(group) for group in groups] if chosen.makes_groups else (),
-        len(sequence),
+        len(layer),
         _versions(),
     )
 
@@ -105,23 +102,11 @@ def criteria_of(permutation: NDArray[np.intp], maps: Maps, all_of_them: bool = F
 
 
 def _oriented(found: Found, maps: Maps) -> list[NDArray[np.intp]]:
-    """Return what a method found as groups, in that direction in which the more typical half comes first.
-
-    Typical maps have a small sum of distances. As all maps have a say, a small change of the values, or of a
-    few places, keeps the direction.
-    """
-    groups = found if isinstance(found, list) else [found]
-    order = np.concatenate([np.array([], np.intp), *groups])
-    places = np.arange(len(order)) - (len(order) - 1) / 2
-    totals = maps.distances.sum(axis=1)
-    lean = float(places @ totals[order])
-    if abs(lean) <= _ROUNDING * float(totals.sum()):
-        forward = len(order) < 2 or order[0] < order[-1]
-    else:
-        forward = lean > 0
-    if forward:
-        return groups
-    return groups[::-1] if isinstance(found, list) else [found[::-1]]
+    """Return what a method found as groups, in that direction in which the more typical half comes first."""
+    if isinstance(found, list):
+        return found if distances.starts_typical(maps.distances, found) else found[::-1]
+    forward = distances.starts_typical(maps.distances, found[:, np.newaxis])
+    return [found if forward else found[::-1]]
 
 
 def bound(method: str, parameters: Mapping[str, object]) -> dict[str, Any]:
@@ -146,23 +131,18 @@ def bound(method: str, parameters: Mapping[str, object]) -> dict[str, Any]:
         if value is inspect.Parameter.empty:
             raise OrderError(f"ordering method {method!r} needs its setting {name!r}")
     seed = settings.get("seed", 0)
-    if not isinstance(seed, int) or not 0 <= seed < 1 << 32:
-        raise OrderError(f"ordering method {method!r}: seed takes a whole number from 0 on, not {seed!r}")
+    if not (is_whole(seed) and 0 <= seed <= _LARGEST_SEED):
+        raise OrderError(
+            f"ordering method {method!r}: seed takes a whole number from 0 to {_LARGEST_SEED}, not {seed!r}"
+        )
     return settings
 
 
 def _plain(value: Any) -> Any:
-    """Return numbers and arrays of numpy as Python's own."""
+    """Return numbers and arrays of numpy as Python's own, also those in lists."""
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-
-
-def _check_counts(volumes: Sequence[Volume]) -> None:
-    counts = [len(volume.data) for volume in volumes]
-    if not counts:
-        raise OrderError("an order is fitted to one volume or more")
-    if len(set(counts)) > 1:
-        other = next(count for count in counts if count != counts[0])
-        raise OrderError(f"volumes of {counts[0]} and of {other} slices have no order in common")
 
 
 def _versions() -> dict[str, str]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from converters.volume import Volume
 
 from . import distances
 from .errors import OrderError
+from .separators import joined
+from .settings import is_whole
 
 _ROW = 15
 
@@ -81,13 +84,39 @@ class Maps:
         for array in self.arrays():
             height = array.shape[-2]
             at = usual_row(height) if row is None else row
-            if not (isinstance(at, int) and 0 <= at < height):
+            if not (is_whole(at) and 0 <= at < height):
                 raise OrderError(
                     f"row takes a whole number from 0 to {height - 1} for these maps, not {row!r}"
                 )
             rows = array[..., at, :]
             parts.append(rows.reshape(len(self), math.prod(rows.shape[1:])))
         return np.concatenate(parts, axis=1).astype(np.float64)
+
+
+class Layer(Sequence[Volume]):
+    """The volumes of a layer without blank slices, which go when a volume is read.
+
+    Raises
+    ------
+    OrderError
+        If there are none, they do not have the same number of slices, or the places of the blank ones are
+        damaged.
+    """
+
+    def __init__(self, volumes: Sequence[Volume]) -> None:
+        self._volumes = volumes
+        counts = [len(volume.data) for volume in self]
+        if not counts:
+            raise OrderError("an order is fitted to one volume or more")
+        if len(set(counts)) > 1:
+            other = next(count for count in counts if count != counts[0])
+            raise OrderError(f"volumes of {counts[0]} and of {other} slices have no order in common")
+
+    def __len__(self) -> int:
+        return len(self._volumes)
+
+    def __getitem__(self, index: Any) -> Any:
+        return joined(self._volumes[index])
 
 
 def usual_row(height: int) -> int:

@@ -8,7 +8,9 @@ there, and kept if it is no longer than before: Martin, Otto and Felten, "Large-
 traveling salesman problem", Complex Systems 5(3), 1991, with local kicks as in Applegate, Cook and Rohe,
 "Chained Lin-Kernighan for large traveling salesman problems", INFORMS Journal on Computing 15(1), 2003.
 
-Distances become whole numbers, so that sums are exact and the path is the same on every machine.
+Distances become whole numbers, so that sums are exact and the path is the same on every machine: fine ones,
+as one map may be millions of times larger than all others, but of few digits each, which rounding of the
+distances does not reach.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
 
-_STEPS = 1 << 20
+_STEPS = 1 << 40
+_DIGITS = 20
 _NEIGHBOURS = 8
 _SECOND_NEIGHBOURS = 5
 # longer kicks are undone more often
@@ -55,8 +58,7 @@ def shortest_path(distances: Matrix, seed: int = 0, kicks: int | None = None) ->
     count = len(distances)
     if count < 3:
         return np.arange(count)
-    largest = float(distances.max())
-    whole = np.rint(distances * (_STEPS / largest if largest else 0)).astype(np.int32)
+    whole = _whole(distances)
     near = _nearest(whole)
     search = _Search(whole, near, _greedy(whole, near))
     search.settle(range(count))
@@ -64,18 +66,30 @@ def shortest_path(distances: Matrix, seed: int = 0, kicks: int | None = None) ->
     return search.path()
 
 
-def _nearest(whole: NDArray[np.int32]) -> NDArray[np.intp]:
+def _whole(distances: Matrix) -> NDArray[np.int64]:
+    """Return distances in steps of 2^-40 of the largest, each rounded to 20 binary digits."""
+    largest = float(distances.max())
+    whole = np.empty(distances.shape, np.int64)
+    # row by row, so that there are no more large matrices
+    for row, steps in zip(distances, whole, strict=True):
+        mantissas, exponents = np.frexp(row / (largest or 1))
+        rounded = np.ldexp(np.rint(np.ldexp(mantissas, _DIGITS)), exponents - _DIGITS)
+        steps[:] = np.rint(rounded * _STEPS)
+    return whole
+
+
+def _nearest(whole: NDArray[np.int64]) -> NDArray[np.intp]:
     """Return the nearest neighbours of each point, nearest first, the lower number first of equal ones."""
     count = len(whole)
     width = min(_NEIGHBOURS, count - 1)
     # a distance and its column in one number: all differ, so the choice is unique
-    keys = whole.astype(np.int64) * count + np.arange(count)
+    keys = whole * count + np.arange(count)
     np.fill_diagonal(keys, np.iinfo(np.int64).max)
     nearest = np.sort(np.partition(keys, width - 1, axis=1)[:, :width], axis=1)
     return (nearest % count).astype(np.intp)
 
 
-def _greedy(whole: NDArray[np.int32], near: NDArray[np.intp]) -> list[int]:
+def _greedy(whole: NDArray[np.int64], near: NDArray[np.intp]) -> list[int]:
     """Return the path of short edges, taken shortest first where they fit, joined end to end."""
     count, width = near.shape
     starts, ends = np.repeat(np.arange(count), width), near.ravel()
@@ -91,7 +105,7 @@ def _greedy(whole: NDArray[np.int32], near: NDArray[np.intp]) -> list[int]:
     return _joined(whole, links, other_end)
 
 
-def _joined(whole: NDArray[np.int32], links: list[list[int]], other_end: list[int]) -> list[int]:
+def _joined(whole: NDArray[np.int64], links: list[list[int]], other_end: list[int]) -> list[int]:
     """Return one path of all fragments: behind each comes the one with the nearest end."""
     free = np.array([len(own) < 2 for own in links])
     path: list[int] = []
@@ -117,11 +131,11 @@ def _walked(links: list[list[int]], start: int) -> list[int]:
 class _Search:
     """A path that gets shorter: a closed tour through all points and one more, at no distance from any."""
 
-    def __init__(self, whole: NDArray[np.int32], near: NDArray[np.intp], path: Sequence[int]) -> None:
+    def __init__(self, whole: NDArray[np.int64], near: NDArray[np.intp], path: Sequence[int]) -> None:
         self._count = len(path) + 1
-        padded = np.pad(whole, (0, 1))
         # of all containers, arrays give single numbers fastest without an object for each
-        self._rows = [array("i", row.tobytes()) for row in padded]
+        self._rows = [array("q", row.tobytes() + bytes(row.itemsize)) for row in whole]
+        self._rows.append(array("q", bytes(whole.itemsize * self._count)))
         self._near: list[list[tuple[int, int]]] = [
             list(zip(row[columns].tolist(), columns.tolist(), strict=True))
             for row, columns in zip(whole, near, strict=True)

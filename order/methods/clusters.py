@@ -12,6 +12,7 @@ from ..errors import OrderError
 from ..maps import Maps
 from ..numerics import one_thread
 from ..path_search import shortest_path
+from ..settings import is_list, is_whole
 
 _CLUSTERS = 7
 
@@ -26,8 +27,8 @@ def kmeans(
     """
     if k is None:
         k = min(_CLUSTERS, max(1, len(maps)))
-    counts = (k,) if isinstance(k, int) else tuple(k)
-    if not counts or not all(isinstance(count, int) and count > 0 for count in counts):
+    counts = [k] if is_whole(k) else k
+    if not is_list(counts, lambda count: is_whole(count) and count > 0) or not counts:
         raise OrderError(f"ordering method 'kmeans': k takes whole numbers from 1 on, not {k!r}")
     rows = maps.rows(row)
     if not len(rows):

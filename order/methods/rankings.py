@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import distances
 from ..errors import OrderError
 from ..maps import Maps
+from ..settings import is_list, is_number, is_whole
 
 
 def identity(maps: Maps) -> NDArray[np.intp]:
@@ -23,27 +25,32 @@ def random(maps: Maps, seed: int = 0) -> NDArray[np.intp]:
 
 def given(maps: Maps, numbers: Sequence[int]) -> NDArray[np.intp]:
     """The order of a list of channel numbers, each once."""
-    numbers = list(numbers)
-    if sorted(numbers) != list(range(len(maps))):
+    if not is_list(numbers, is_whole) or sorted(numbers) != list(range(len(maps))):
         raise OrderError(f"a list for {len(maps)} maps holds the numbers 0 to {len(maps) - 1}, each once")
     return np.array(numbers, np.intp)
 
 
 def mean(maps: Maps) -> NDArray[np.intp]:
-    """By descending mean value; equal ones keep their order."""
-    values = [array.reshape(len(maps), -1).mean(axis=1, dtype=np.float64) for array in maps.arrays()]
-    return np.argsort(-np.mean(values, axis=0), kind="stable")
+    """By descending mean value; equal ones keep their order, constant and not finite ones come last."""
+    with np.errstate(invalid="ignore"):
+        values = [array.reshape(len(maps), -1).mean(axis=1, dtype=np.float64) for array in maps.arrays()]
+        return _ascending(-np.mean(values, axis=0), maps)
 
 
 def sparsity(maps: Maps) -> NDArray[np.intp]:
-    """By ascending share of zeros, so that dead maps come last; equal ones keep their order."""
+    """By ascending share of zeros; equal ones keep their order, constant and not finite ones come last."""
     shares = [(array.reshape(len(maps), -1) == 0).mean(axis=1) for array in maps.arrays()]
-    return np.argsort(np.mean(shares, axis=0), kind="stable")
+    return _ascending(np.mean(shares, axis=0), maps)
 
 
 def importance(maps: Maps, scores: Sequence[float]) -> NDArray[np.intp]:
     """By descending score, one a channel; equal ones keep their order."""
-    values = np.asarray(scores, dtype=np.float64)
-    if values.shape != (len(maps),) or not np.isfinite(values).all():
+    if not is_list(scores, is_number) or len(scores) != len(maps):
         raise OrderError(f"scores for {len(maps)} maps are as many finite numbers")
-    return np.argsort(-values, kind="stable")
+    return np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")
+
+
+def _ascending(values: NDArray[np.float64], maps: Maps) -> NDArray[np.intp]:
+    """Order maps by a value, then those that show nothing to compare, in channel order."""
+    alive = distances.alive(maps.volumes)[maps.chosen]
+    return np.lexsort((np.where(alive, values, 0), ~alive))

@@ -10,9 +10,9 @@ from scipy.spatial.distance import cdist
 
 from converters import Volume
 from order import OrderError, distances
-from tests.order.maps import smooth_maps
+from tests.order.maps import random_maps
 
-DATA = smooth_maps(9, seed=1, shape=(5, 11)).data
+DATA = random_maps(9, seed=1, shape=(5, 11)).data
 
 
 @pytest.mark.parametrize("name", ["correlation", "cosine", "euclidean"])
@@ -42,7 +42,7 @@ def test_shifted_maps_are_alike(move):
 
 
 def test_shift_by_definition():
-    maps = smooth_maps(4, seed=2, shape=(5, 9)).data
+    maps = random_maps(4, seed=2, shape=(5, 9)).data
     height, width = maps.shape[1:]
     best = np.full((4, 4), -1.0)
     for y in range(-1, 2):
@@ -84,7 +84,7 @@ def test_maps_that_can_be_compared():
 
 
 def test_the_mean_over_images():
-    volumes = [smooth_maps(6, seed=seed, shape=(3, seed + 4)) for seed in range(3)]
+    volumes = [random_maps(6, seed=seed, shape=(3, seed + 4)) for seed in range(3)]
     chosen = np.array([4, 0, 2])
     found = distances.mean_distances(volumes, chosen, "correlation")
     each = [1 - np.corrcoef(volume.data[chosen].reshape(3, -1)) for volume in volumes]

@@ -50,7 +50,7 @@ def test_never_longer_than_scipy_and_sometimes_shorter():
         assert ours <= theirs + 1e-9
         shorter += ours < theirs - 1e-9
     # scipy 1.17.1 misses the best order of some trees: issue 11227
-    print(f"scipy's leaf order is longer for {shorter} of 30 trees")
+    assert shorter > 0
 
 
 def test_a_chain_deeper_than_recursion():

@@ -61,3 +61,14 @@ def test_scale_and_rounding_do_not_matter():
     noise = 1 + 1e-14 * np.random.default_rng(3).standard_normal(d.shape)
     np.testing.assert_array_equal(shortest_path(d), shortest_path(1e-6 * d))
     np.testing.assert_array_equal(shortest_path(d), shortest_path(d * noise))
+
+
+@pytest.mark.parametrize("far", [1e3, 1e7, 1e9])
+def test_a_point_far_away_does_not_blur_the_others(far):
+    way = np.random.default_rng(1).permutation(20)
+    d = np.pad(np.abs(np.subtract.outer(way, way)).astype(float), (0, 1), constant_values=far)
+    d[-1, -1] = 0
+    found = shortest_path(d).tolist()
+    assert found.index(20) in (0, 20)
+    found.remove(20)
+    assert either_way(way[found]) == list(range(20))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import order
 from converters import Volume, extensions, format_of, read, write
-from tests.order.maps import either_way, smooth_maps
+from tests.order.maps import either_way, random_maps
 
 METHODS = sorted(set(order.METHODS) - {"tsne-1d"})
 
@@ -52,7 +52,7 @@ def test_always_a_permutation_and_criteria_that_are_numbers(volume, method, dist
 def test_channel_numbers_and_scale_do_not_matter(seed, count, factor, method):
     if method in ("identity", "random", "list", "importance"):
         return
-    volume = smooth_maps(count, seed)
+    volume = random_maps(count, seed)
     shuffled = np.random.default_rng(seed + 1).permutation(count)
     other = Volume(np.float32(factor) * volume.data[shuffled])
     options = {"kmeans": {"k": min(3, count), "row": 2}, "pca-row": {"row": 2}}.get(method, {})
@@ -70,7 +70,7 @@ def test_channel_numbers_and_scale_do_not_matter(seed, count, factor, method):
 
 @pytest.mark.parametrize("extension", extensions())
 def test_order_and_labels_survive_every_format(tmp_path, extension):
-    volume = Volume(smooth_maps(9, shape=(5, 11)).data, labels=tuple("abcdefghi"), facts={"layer": "conv1"})
+    volume = Volume(random_maps(9, shape=(5, 11)).data, labels=tuple("abcdefghi"), facts={"layer": "conv1"})
     ordering = order.by("kmeans", volume, k=3, row=1)
     ordered = ordering.apply(volume)
     path = tmp_path / f"v{extension}"

@@ -157,7 +157,8 @@ test: $(VENV)/.test-installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 -q --ignore=tests/viewers
+	@# with two workers, BLAS's own threads only wait for each other
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q --ignore=tests/viewers
 
 test-viewers: $(VENV)/.test-installed
 	sh tests/viewers/install.sh

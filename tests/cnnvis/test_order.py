@@ -11,7 +11,7 @@ from PIL import Image
 
 import order
 from converters import Volume, read, write
-from tests.order.maps import smooth_maps
+from tests.order.maps import random_maps
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def files(tmp_path):
     """Three volumes of one layer, of 12 maps of 5 x 7."""
     paths = [tmp_path / f"{name}.nrrd" for name in ("a", "b", "c")]
     for seed, path in enumerate(paths):
-        write(Volume(smooth_maps(12, seed).data, name="activation"), path)
+        write(Volume(random_maps(12, seed).data, name="activation"), path)
     return paths
 
 
@@ -167,8 +167,8 @@ def test_bad_calls(cnnvis, files, tmp_path, monkeypatch, words, message):
     (tmp_path / "text.txt").write_text("one two", encoding="utf-8")
     (tmp_path / "text.json").write_text('{"a": 1}', encoding="utf-8")
     np.save(tmp_path / "text.npy", np.zeros((2, 2)))
-    write(smooth_maps(5), tmp_path / "short.nrrd")
-    order.by("smooth", smooth_maps(5)).save(tmp_path / "short.json")
+    write(random_maps(5), tmp_path / "short.nrrd")
+    order.by("smooth", random_maps(5)).save(tmp_path / "short.json")
     result = cnnvis("order", files[0], "out.nrrd", *words)
     assert result.code == 2
     assert message in result.err
@@ -181,7 +181,7 @@ def test_files_are_not_written_over_themselves(cnnvis, files, tmp_path):
     result = cnnvis("order", *files, tmp_path)
     assert (result.code, "would replace the volume itself" in result.err) == (2, True)
     (tmp_path / "other").mkdir()
-    write(smooth_maps(12), tmp_path / "other" / "a.nrrd")
+    write(random_maps(12), tmp_path / "other" / "a.nrrd")
     result = cnnvis("order", files[0], tmp_path / "other" / "a.nrrd", tmp_path / "new")
     assert (result.code, "two volumes have the same name" in result.err) == (2, True)
     assert files[0].read_bytes() == before
@@ -189,7 +189,7 @@ def test_files_are_not_written_over_themselves(cnnvis, files, tmp_path):
 
 
 def test_a_damaged_record_is_told_with_its_file(cnnvis, tmp_path):
-    write(Volume(smooth_maps(3).data, facts={"order": {"permutation": [0, 0, 1]}}), tmp_path / "bad.nrrd")
+    write(Volume(random_maps(3).data, facts={"order": {"permutation": [0, 0, 1]}}), tmp_path / "bad.nrrd")
     result = cnnvis("order", tmp_path / "bad.nrrd", tmp_path / "out.json")
     assert result.code == 2
     assert "bad.nrrd: the order that the volume records is damaged" in result.err

@@ -12,7 +12,7 @@ import order
 from converters import Volume, read, series, write
 from converters.layouts import lay_out_kernels
 from tests.helpers import goldens
-from tests.order.maps import smooth_maps
+from tests.order.maps import random_maps
 
 DOGS = ("persian", "pembroke", "chihuahua")
 
@@ -22,7 +22,7 @@ def files(tmp_path):
     """Three volumes of one layer, of 12 maps of 5 x 7."""
     paths = [tmp_path / f"{name}.nrrd" for name in ("a", "b", "c")]
     for seed, path in enumerate(paths):
-        write(Volume(smooth_maps(12, seed).data, name="activation"), path)
+        write(Volume(random_maps(12, seed).data, name="activation"), path)
     return paths
 
 

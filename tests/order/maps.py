@@ -15,10 +15,6 @@ def random_maps(count: int, seed: int = 0, shape: tuple[int, ...] = (5, 7)) -> V
     return Volume(np.random.default_rng(seed).standard_normal((count, *shape)).astype(np.float32))
 
 
-# what tests/cnnvis calls it
-smooth_maps = random_maps
-
-
 def travelling(count: int = 23, shape: tuple[int, int] = (5, 11), seed: int = 3) -> tuple[Volume, list[int]]:
     """A bump that travels along the rows, in shuffled maps, and the numbers of the maps along its way."""
     columns = np.linspace(0, shape[1] - 1, count)

@@ -48,6 +48,7 @@ def command(
       .seq.nrrd       volume sequence of 3D Slicer
       .nii.gz, .nii   frames along the fourth axis
       .pvd            for ParaView, with OUT_000.vti, OUT_001.vti, ...
+      .vti.series     the same files with ParaView's list in JSON
       .vtkhdf         time steps, for ParaView 5.12 or later
       .vox            OUT_000.vox and .hd, ... for CGV
 
@@ -60,9 +61,9 @@ def command(
       cnnvis series cats/*_layer-conv1_act.nrrd conv1.vox --order conv1.json
     """
     from converters import series
+    from converters.volume_files import VolumeFiles
 
     from .provenance import derived
-    from .volume_files import VolumeFiles
 
     outputs = {path.resolve() for path in series.files(target, len(sources))}
     for source in sources:
@@ -81,9 +82,9 @@ def _arranging(
 ) -> Callable[[Volume], Volume]:
     """Return what puts the slices of each volume in the wanted order."""
     import order
+    from converters.volume_files import VolumeFiles
 
     from .slices import usual_distance
-    from .volume_files import VolumeFiles
 
     if wanted is None:
         return lambda volume: volume

@@ -15,7 +15,7 @@ from .registry import extension_of
 from .volume import Vector, Volume
 
 # facts of the slices; of a file that holds frames they would be taken for facts of its frames
-_OF_SLICES = ("layout", "order")
+OF_SLICES = ("layout", "order")
 # what all volumes of a series have in common
 _ALIKE = ("layer", "quantity")
 
@@ -160,11 +160,11 @@ def _facts(facts: Sequence[dict[str, Any]], names: Sequence[str], slices: Sequen
     shared = {key: value for key, value in first.items() if all(key in o and o[key] == value for o in facts)}
     own = [{key: value for key, value in each.items() if key not in shared} for each in facts]
     return {
-        **{key: value for key, value in shared.items() if key not in _OF_SLICES},
+        **{key: value for key, value in shared.items() if key not in OF_SLICES},
         "layout": {"kind": "series"},
         "series": {
             "slices": list(slices),
-            **{key: shared[key] for key in _OF_SLICES if key in shared},
+            **{key: shared[key] for key in OF_SLICES if key in shared},
             "frames": [{"label": name, **each} for name, each in zip(names, own, strict=True)],
         },
     }

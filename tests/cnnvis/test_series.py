@@ -131,8 +131,8 @@ def test_upstreams_gradients(cnnvis, tmp_path, extension):
     sources = [tmp_path / f"{dog}.nrrd" for dog in DOGS]
     assert cnnvis("series", *sources, tmp_path / f"dogs{extension}").code == 0
     together = np.stack(values).reshape(3, 288, 11, 11)
-    if extension in (".pvd", ".vox"):
-        form = ".vti" if extension == ".pvd" else extension
+    if extension in (".pvd", ".vti.series", ".vox"):
+        form = extension if extension == ".vox" else ".vti"
         frames = [read(tmp_path / f"dogs_00{frame}{form}") for frame in range(3)]
         assert [frame.facts["series"]["label"] for frame in frames] == list(DOGS)
         # half a step of bytes over the range of all three

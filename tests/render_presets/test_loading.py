@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_slicers_round_trip(tmp_path, preset):
 @pytest.mark.parametrize("preset", names())
 def test_slicers_json_round_trip(tmp_path, preset):
     written = fit(load(preset), ramp())
-    text = slicer.files(Scene("a.nrrd", ramp(), written, "a"))[".slicer.vp.json"]
+    text = slicer.files(Scene(Path("a.nrrd"), "a.nrrd", ramp(), written, "a"))[".slicer.vp.json"]
     found = fit(load(kept(tmp_path, "look.vp.json", text)), ramp())
     same(found, written)
     assert found.interpolate == written.interpolate
@@ -94,7 +95,7 @@ def test_slicers_json_round_trip(tmp_path, preset):
 def test_cgvs_round_trip(tmp_path, preset):
     volume = ramp().replace(encoding=Encoding.fit(ramp().data, "uint8"))
     fitted = fit(load(preset), volume)
-    text = cgv.files(Scene("a.vox", volume, fitted.stored(volume.encoding), "a"))[".cgv.xml"]
+    text = cgv.files(Scene(Path("a.vox"), "a.vox", volume, fitted.stored(volume.encoding), "a"))[".cgv.xml"]
     function = load(kept(tmp_path, "a.xml", text))
     points = [[float(p.get(key)) for key in "xrgbo"] for p in ElementTree.fromstring(text).iter("Point")]
     assert [[*color, o] for color, (_, o) in zip(function.colors, function.opacities, strict=True)] == points
@@ -122,7 +123,9 @@ def test_any_viewers_for_any_other(tmp_path):
             ("b.vp", slicer.files, ".vp"),
             ("b.vp.json", slicer.files, ".slicer.vp.json"),
         ):
-            text = writer(Scene("ramp.nrrd", ramp(), fit(load(file), ramp()), "ramp"))[read]
+            text = writer(Scene(Path("ramp.nrrd"), "ramp.nrrd", ramp(), fit(load(file), ramp()), "ramp"))[
+                read
+            ]
             back = fit(load(kept(tmp_path, name, text)), ramp())
             # chords of the curves that a new unit distance makes of ramps: see REFINEMENT
             assert back.per(fitted.unit).rgba(values) == pytest.approx(fitted.rgba(values), abs=4e-3)

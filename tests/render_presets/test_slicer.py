@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -20,7 +21,7 @@ def numbers(line):
 def made(file="ramp.nrrd", name="ramp"):
     volume = ramp().replace(name=name)
     fitted = fit(load("activation"), volume)
-    return fitted, slicer.files(Scene(file, volume, fitted, "ramp"))
+    return fitted, slicer.files(Scene(Path(file), file, volume, fitted, "ramp"))
 
 
 def test_vp_has_nine_lines():

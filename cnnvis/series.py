@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 )
 @options.distance
 @options.dtype
+@options.preset
 def command(
     sources: tuple[Path, ...],
     target: Path,
@@ -41,6 +42,7 @@ def command(
     wanted: str | Path | None,
     distance: str | None,
     dtype: str | None,
+    preset: str | Path | None,
 ) -> None:
     """Write volumes of one layer as the frames of a series; the format follows from OUT's name.
 
@@ -52,19 +54,22 @@ def command(
       .vtkhdf         time steps, for ParaView 5.12 or later
       .vox            OUT_000.vox and .hd, ... for CGV
 
-    All frames share one value scale and one order of their slices, and keep the names of their images.
+    All frames share one value scale, one order of their slices and, with --preset, one transfer function.
+    They keep the names of their images.
 
     \b
     Examples:
       cnnvis series persian.nrrd pembroke.nrrd chihuahua.nrrd dogs.seq.nrrd
-      cnnvis series cats/*_layer-conv1_act.nrrd conv1.pvd --order smooth
+      cnnvis series cats/*_layer-conv1_act.nrrd conv1.pvd --order smooth --preset auto
       cnnvis series cats/*_layer-conv1_act.nrrd conv1.vox --order conv1.json
     """
     from converters import series
     from converters.volume_files import VolumeFiles
 
+    from .export import Export
     from .provenance import derived
 
+    export = Export(target.parent, (), dtype, preset)
     outputs = {path.resolve() for path in series.files(target, len(sources))}
     for source in sources:
         if source.resolve() in outputs:
@@ -75,6 +80,7 @@ def command(
     volumes = VolumeFiles(sources, lambda volume: derived(arranged(volume)))
     gathered = series.gather(volumes, [str(source) for source in sources], labels)
     options.print_paths(series.write(gathered, target, dtype))
+    options.print_paths(export.presets(gathered.range is not None, target))
 
 
 def _arranging(

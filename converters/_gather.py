@@ -141,17 +141,20 @@ def _look(volume: Volume, source: str, first: Volume) -> tuple[tuple[float, floa
 def _names(
     labels: Sequence[str], facts: Sequence[Mapping[str, Any]], sources: Sequence[str]
 ) -> tuple[str, ...]:
-    stems = [Path(source).name for source in sources]
-    stems = [name[: -len(extension_of(name))] for name in stems]
     images = [image.get("file") for each in facts if isinstance(image := each.get("image"), Mapping)]
     pictured = len(set(images)) == len(facts) and all(isinstance(image, str) for image in images)
-    names = tuple(labels) or tuple(map(str, images) if pictured else stems)
+    names = tuple(labels) or tuple(map(str, images) if pictured else map(_stem, sources))
     for name in names:
         if not name.strip():
             raise VolumeError("a frame needs a label that is not blank")
         if names.count(name) > 1:
             raise VolumeError(f"two frames are called {name!r}: they need labels")
     return names
+
+
+def _stem(source: str) -> str:
+    name = Path(source).name
+    return name[: -len(extension_of(name))]
 
 
 def _facts(facts: Sequence[dict[str, Any]], names: Sequence[str], slices: Sequence[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ PRESET ?= auto
 OUT ?= volumes
 ARCHIVE ?= $(OUT)-archive.zip
 
-.PHONY: help venv demo volumes presets montages archive real-caffe test test-caffe test-viewers check-networks bench clean
+.PHONY: help venv demo upstream volumes presets montages archive real-caffe test test-caffe test-viewers check-networks bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -58,6 +58,11 @@ demo/model/chelsea.png: $(DEMO_MODEL)
 
 demo: $(DEMO_MODEL) | $(VENV)/.installed
 	$(BIN)/python -m demo.run demo/out
+
+# The demo of the first CNN-VIS, made of its own files, which are no part of this project.
+DATA ?= ../shared/data
+upstream: $(VENV)/.installed
+	$(BIN)/python -m demo.upstream $(DATA) demo/upstream
 
 blank := $(subst ,, )
 comma := ,
@@ -180,4 +185,4 @@ bench: $(VENV)/.test-installed $(DEMO_MODEL)
 	$(BIN)/python -m benchmarks.ordering
 
 clean:
-	rm -rf demo/out demo/model build ./*.egg-info
+	rm -rf demo/out demo/upstream demo/model build ./*.egg-info

@@ -85,6 +85,11 @@ class Series:
         """The values of the frames, read one after another."""
         return (volume.data for volume in self.volumes)
 
+    def together(self) -> Volume:
+        """Return all frames as one volume of four axes, held in memory."""
+        data = np.stack(list(self.data))
+        return self.first.replace(data=data, labels=self.labels, facts=self.facts)
+
     def alone(self) -> Iterator[Volume]:
         """Yield each frame as a volume that says which one it is; all lie in exactly the same place."""
         for frame, label in enumerate(self.labels):

@@ -247,6 +247,8 @@ def test_upstreams_gradients(cnnvis, tmp_path, extension):
         # half a step of bytes over the range of all three
         step = np.ptp(together) / 255 if extension == ".vox" else 0
         np.testing.assert_allclose([frame.data for frame in frames], together, rtol=0, atol=0.51 * step)
+        info = cnnvis("info", tmp_path / f"dogs{extension}")
+        assert (info.code, "frames      3" in info.out, info.out[-1].startswith("series")) == (0, True, True)
     else:
         back = read(tmp_path / f"dogs{extension}")
         assert (back.labels, back.facts["series"]["slices"][:2]) == (DOGS, ["0,0", "0,1"])

@@ -46,7 +46,7 @@ VIEWERS = {
         paraview.files,
         (".pvd", ".vti.series", ".vtkhdf"),
     ),
-    "slicer": Viewer((".nrrd", ".nhdr", ".nii", ".nii.gz", ".mhd", ".mha"), slicer.files, (".seq.nrrd",)),
+    "slicer": Viewer((".nrrd", ".nhdr", ".nii", ".nii.gz", ".mhd", ".mha"), slicer.files, (".nrrd",)),
     "cgv": Viewer((".vox", ".hd"), cgv.files, (".vox",)),
 }
 
@@ -152,7 +152,7 @@ class _Opened:
     volumes: Sequence[Volume]
     frames: tuple[str, ...] = ()
     steps: bool = False
-    """Whether viewers that know time play the frames."""
+    """Whether the frames lie in the file as viewers play them."""
 
     def __len__(self) -> int:
         return len(self.volumes)
@@ -166,8 +166,9 @@ def _open(path: Path) -> _Opened:
     if volume.frames is None:
         return _Opened([volume])
     parts = series.parted(volume)
-    layout = volume.facts.get("layout")
-    return _Opened(parts.volumes, parts.labels, layout == {"kind": "series"})
+    # NRRD has an axis for them; VTKHDF has steps in time, or else an array for each
+    steps = _ends(path, (".nrrd",)) or volume.facts.get("layout") == {"kind": "series"}
+    return _Opened(parts.volumes, parts.labels, steps)
 
 
 def _able(path: Path, opened: _Opened) -> list[str]:

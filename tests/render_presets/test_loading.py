@@ -223,11 +223,30 @@ PRESET = {"Name": "x", "RGBPoints": [0, 0, 0, 0, 2, 1, 1, 1]}
 MAP = '<ColorMaps><ColorMap name="a"><Point x="0" o="0" r="0" g="0" b="0"/></ColorMap></ColorMaps>'
 
 
+def test_one_of_several_presets_is_taken_by_its_name(tmp_path):
+    other = {"Name": "50% #2", "RGBPoints": [0, 1, 0, 0, 4, 0, 0, 1]}
+    file = kept(tmp_path, "all#.json", [PRESET, other])
+    assert fit(load(f"{file}#x"), ramp()).range == (0, 2)
+    assert load(f"{file}#50% #2").colors[0] == (0, 1, 0, 0)
+    maps = MAP.replace("</ColorMap>", '<Point x="1" o="1" r="1" g="1" b="1"/></ColorMap>')
+    second = maps.replace('"a"', '"b"').replace('r="0"', 'r="0.5"')
+    file = kept(tmp_path, "maps.xml", maps.replace("</ColorMaps>", second[len("<ColorMaps>") :]))
+    assert [load(f"{file}#{name}").colors[0][1] for name in "ab"] == [0, 0.5]
+    for wanted, message in {
+        f"{file}#c": "choose by FILE#NAME one of the kind ColorMap: a, b",
+        f"{kept(tmp_path, 'twice.json', [PRESET, PRESET])}#x": "holds 2 of the kind preset 'x'",
+        f"{kept(tmp_path, 'a.vp', VP)}#x": "such a file holds one preset: it goes without #x",
+        str(tmp_path / "missing#x"): "no such preset or file",
+    }.items():
+        with pytest.raises(PresetError, match=message):
+            load(wanted)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("a.json", [], "not a transfer function: it holds no preset"),
-        ("a.json", [PRESET, PRESET], "holds 2 of the kind preset"),
+        ("a.json", [PRESET, {**PRESET, "Name": "y"}], "choose by FILE#NAME one of the kind preset: x, y"),
         ("a.json", [3], "not a transfer function"),
         ("a.json", [{"Name": "x", "IndexedColors": [1, 0, 0]}], "a preset without RGBPoints"),
         ("a.json", [{"RGBPoints": PRESET["RGBPoints"]}], "'Name' is missing"),

@@ -50,7 +50,10 @@ VIEWERS = {
     "cgv": Viewer((".vox", ".hd"), cgv.files, (".vox",)),
 }
 
-SCENES: dict[str, tuple[str, Callable[[Sequence[Scene], Path], None]]] = {}
+SCENES: dict[str, tuple[str, Callable[[Sequence[Scene], Path], None]]] = {
+    ".mrml": ("slicer", slicer.write_mrml),
+    ".mrb": ("slicer", slicer.write_bundle),
+}
 """By the extension of a scene: the viewer that opens it, and ``write(scenes, path)``."""
 
 

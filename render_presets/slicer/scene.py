@@ -13,7 +13,7 @@ from ..scene import Scene, numbers
 from ..transfer import Fitted
 from .nodes import facts, file_name, node, references
 from .property import look, step_length
-from .views import view_nodes
+from .views import is_flat, view_nodes
 
 CONTEXT = 0.1
 """Part of its density that the first of several volumes has in depth, as the others lie in it."""
@@ -59,8 +59,9 @@ def mrml(scenes: Sequence[Scene], stills: Sequence[str] = ()) -> str:
     Since version 5.8, Slicer shows the first frame of a series by itself. Earlier ones show the still, or
     nothing until a frame is chosen.
     """
+    several = sum(not is_flat(scene.volume) for scene in scenes) > 1
     parts = [
-        _Part(scene, number, name, still, len(scenes) > 1)
+        _Part(scene, number, name, still, several and not is_flat(scene.volume))
         for number, (scene, name, still) in enumerate(
             zip(scenes, _names(scenes), stills or [""] * len(scenes), strict=True), start=1
         )
@@ -76,13 +77,25 @@ def mrml(scenes: Sequence[Scene], stills: Sequence[str] = ()) -> str:
 
 @dataclass(frozen=True)
 class _Part:
-    """One of the volumes or series of a scene, with its number there, from 1, and its name."""
+    """One of the volumes or series of a scene.
+
+    Parameters
+    ----------
+    number : int
+        Which one, from 1.
+    name : str
+        What Slicer calls it.
+    still : str
+        A file of its first frame, or nothing.
+    mixed : bool
+        Whether others are drawn in depth with it.
+    """
 
     scene: Scene
     number: int
     name: str
     still: str
-    overlaid: bool
+    mixed: bool
 
     def id(self, kind: str) -> str:
         return f"vtkMRML{kind}Node{self.number}"
@@ -90,7 +103,7 @@ class _Part:
     @property
     def rendering(self) -> str:
         """The kind of volume rendering: only one of them mixes several volumes along a ray."""
-        return "MultiVolumeRendering" if self.overlaid else "GPURayCastVolumeRendering"
+        return "MultiVolumeRendering" if self.mixed else "GPURayCastVolumeRendering"
 
     @property
     def fitted(self) -> Fitted:
@@ -100,7 +113,7 @@ class _Part:
         slicer-core 5.13, by the opacity of even volumes).
         """
         fitted = self.scene.fitted
-        if not self.overlaid:
+        if not self.mixed:
             return fitted.per(step_length(self.scene.volume))
         density = CONTEXT if self.number == 1 else 1.0
         return replace(fitted, unit=fitted.unit / density).per(1.0)
@@ -185,7 +198,7 @@ def _nodes(part: _Part) -> list[str]:
             part.rendering,
             id=displays[1],
             name=f"{part.name} volume rendering",
-            visibility="true",
+            visibility="false" if is_flat(part.scene.volume) else "true",
             references=references(volumeProperty=part.id("VolumeProperty")),
         ),
         node(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from converters.volume import Volume
+from converters.volume import Vector, Volume
 
 from ..camera import camera, corners
 from ..drawing import BACKGROUND
@@ -14,11 +14,11 @@ from ..scene import numbers
 from .nodes import node, ras
 
 SLICES = {
-    "Red": ("R", "Axial", ((-1, 0, 0), (0, 1, 0), (0, 0, 1))),
-    "Green": ("G", "Coronal", ((-1, 0, 0), (0, 0, 1), (0, 1, 0))),
-    "Yellow": ("Y", "Sagittal", ((0, -1, 0), (0, 0, 1), (-1, 0, 0))),
+    "Red": ("R", "Axial", 2, ((-1, 0, 0), (0, 1, 0), (0, 0, 1))),
+    "Green": ("G", "Coronal", 1, ((-1, 0, 0), (0, 0, 1), (0, 1, 0))),
+    "Yellow": ("Y", "Sagittal", 0, ((0, -1, 0), (0, 0, 1), (-1, 0, 0))),
 }
-"""Slicer's slice views: label, orientation, and where to the right, up and towards the viewer are in RAS."""
+"""Slicer's slice views: label, orientation, the axis that they cut, and where right, up and ahead are in RAS."""
 
 OVER = 0.5
 """Opacity of what lies over the first volume in the slice views."""
@@ -27,12 +27,18 @@ _FOUR_UP = "3"
 _MARGIN = 1.1
 
 
+def is_flat(volume: Volume) -> bool:
+    """Whether a volume has a single slice along one of its axes: there is no depth to look through."""
+    return min(volume.size) == 1
+
+
 def view_nodes(volumes: Sequence[Volume], ids: Sequence[str]) -> list[str]:
     """Return layout, 3-D view, camera and slice views, all aimed at the volumes.
 
     The camera looks along +z of LPS with -y up, which are superior and anterior in Slicer's RAS: row 0 is on
     top, x goes right; so it is in Slicer's axial view. The slices go through the middle voxel of the first
-    volume, which is the background; the second is the foreground. Slicer does not fit the views of a scene.
+    volume, which is the background, and hold all; the second is the foreground. Slicer itself does not fit
+    the views of a scene. Where all volumes are flat, the 3-D view shows their slice.
     """
     layout = node(
         "Layout",
@@ -82,16 +88,14 @@ def _space(volumes: Sequence[Volume]) -> list[str]:
 
 
 def _slices(volumes: Sequence[Volume], ids: Sequence[str]) -> list[str]:
-    first = volumes[0]
-    x, y, z = (first.affine @ (*(count // 2 for count in first.size), 1))[:3].tolist()
-    farthest = max(float(np.abs(corners(volume) - (x, y, z)).max()) for volume in volumes)
-    side = _MARGIN * (2 * farthest + max(first.spacing))
     shown = {"backgroundVolumeID": ids[0]}
     if len(ids) > 1:
         shown |= {"foregroundVolumeID": ids[1], "foregroundOpacity": numbers(OVER)}
+    flat = all(map(is_flat, volumes))
     nodes = []
-    for color, (label, orientation, axes) in SLICES.items():
-        pose = np.column_stack([*axes, ras((x, y, z))])
+    for color, (label, orientation, axis, axes) in SLICES.items():
+        center, side = _aim(volumes, axis)
+        pose = np.column_stack([*axes, ras(center)])
         nodes += [
             node(
                 "Slice",
@@ -105,6 +109,7 @@ def _slices(volumes: Sequence[Volume], ids: Sequence[str]) -> list[str]:
                 fieldOfView=numbers(side, side, 1),
                 dimensions="256 256 1",
                 sliceToRAS=numbers(*pose.ravel(), 0, 0, 0, 1),
+                sliceVisibility="true" if flat and volumes[0].size[axis] == 1 else "false",
             ),
             node(
                 "SliceComposite",
@@ -116,6 +121,18 @@ def _slices(volumes: Sequence[Volume], ids: Sequence[str]) -> list[str]:
             ),
         ]
     return nodes
+
+
+def _aim(volumes: Sequence[Volume], axis: int) -> tuple[Vector, float]:
+    """Return the middle of a slice across an axis, in LPS, and the side of the square that holds it."""
+    points = np.concatenate([corners(volume) for volume in volumes])
+    center = (points.min(axis=0) + points.max(axis=0)) / 2
+    first = volumes[0]
+    center[axis] = (first.affine @ (*(count // 2 for count in first.size), 1))[axis]
+    lengths = np.delete(np.ptp(points, axis=0), axis)
+    voxel = max(max(volume.spacing) for volume in volumes)
+    x, y, z = center.tolist()
+    return (x, y, z), _MARGIN * (float(lengths.max()) + voxel)
 
 
 def box(volumes: Sequence[Volume]) -> Volume:

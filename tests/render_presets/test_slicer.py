@@ -221,17 +221,37 @@ def test_views_hold_all_volumes():
     assert angles.max() < math.sqrt(2) * eye.view_angle / 2
     written = [float(word) for word in nodes["vtkMRMLCameraNode1"].get("position").split()]
     assert written == pytest.approx(np.multiply(eye.position, (-1, -1, 1)))
-    # slices go through the middle voxel of the first one, and reach to the farthest corner, voxels whole
+    # slices go through the middle voxel of the first one, and hold all corners, voxels whole
     middle = (ramp().affine @ (5, 3, 2, 1))[:3] * (-1, -1, 1)
     ends = points + [[sign * step / 2 for step in ramp().spacing] for sign in (-1, 1) for _ in range(8)]
-    for color in ("Red", "Green", "Yellow"):
+    for color, normal in (("Red", 2), ("Green", 1), ("Yellow", 0)):
         slices = nodes[f"vtkMRMLSliceNode{color}"]
         pose = np.reshape(slices.get("sliceToRAS").split(), (4, 4)).astype(float)
-        assert pose[:3, 3] == pytest.approx(middle)
         assert abs(np.linalg.det(pose)) == pytest.approx(1)
+        right, up, ahead, center = pose[:3].T
+        assert abs(ahead).tolist() == np.eye(3)[normal].tolist()
+        assert center[normal] == pytest.approx(middle[normal])
         width, height, _ = map(float, slices.get("fieldOfView").split())
+        reach = [np.abs((ends * (-1, -1, 1) - center) @ axis).max() for axis in (right, up)]
         assert width == height
-        assert width / 2 > np.abs(ends * (-1, -1, 1) - middle).max() > width / 3
+        assert width / 2 > max(reach) > width / 3
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_a_flat_volume_is_a_slice_in_the_3d_view(axis):
+    data = ramp().data.take([0], axis=2 - axis)
+    flat = ramp().replace(data=data, labels=())
+    one = Scene(Path("a.nrrd"), "a.nrrd", flat, fit(load("activation"), flat), "a")
+    for scenes, expected in (([one], True), ([one, scene("b.nrrd")], False)):
+        nodes = opened(slicer.mrml(scenes))
+        shown = [nodes[f"vtkMRMLSliceNode{color}"] for color in ("Yellow", "Green", "Red")]
+        assert [node.get("sliceVisibility") == "true" for node in shown] == [
+            expected and number == axis for number in range(3)
+        ]
+        renderings = [linked(nodes, node)["display"][1] for node in volumes(nodes)]
+        # the other one is the only one with depth
+        assert {node.tag for node in renderings} == {"GPURayCastVolumeRendering"}
+        assert [node.get("visibility") for node in renderings] == ["false", "true"][: len(scenes)]
 
 
 def test_volumes_called_alike_are_told_apart():

@@ -89,6 +89,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
     jobs["drawn series"] = Job(
         "draw", {"path": str(write_letters(base)), "size": WINDOW, "frames": len(LETTERS)}
     )
+    jobs["drawn flat"] = Job("draw", {"path": str(write_flat(base)), "size": WINDOW})
     jobs["drawn overlay"] = Job("draw", {"path": str(write_drawn(base)), "size": WINDOW})
     return slicer.drive(jobs, tmp_path_factory.mktemp("slicer"))
 
@@ -376,3 +377,18 @@ def test_slice_views_lay_the_active_part_of_one_over_the_other(view: str, answer
     # the preset's own colours are all whitish: slices are grey
     grey = np.nan_to_num(below)[..., np.newaxis]
     _agree(picture, alpha * np.nan_to_num(colors[..., :3]) + (1 - alpha) * grey, sure & ~np.isnan(below))
+
+
+FLAT = letter().replace(data=letter().data[2:3], labels=())
+
+
+def write_flat(base: Path) -> Path:
+    folder = base / "flat"
+    folder.mkdir()
+    write(FLAT, folder / "flat.nrrd")
+    return write_presets(folder / "flat.nrrd", ["slicer"])[-1]
+
+
+def test_a_single_slice_is_drawn_in_space(answers: dict[str, Answer]) -> None:
+    pictures.check(_above_bar(answers["drawn flat"]["space 0"]), FLAT)
+    assert answers["drawn flat"].said.strip() == ""

@@ -110,11 +110,12 @@ def play_scene(path):
 
 def draw_scene(path, size, frames=1):
     """Draw a scene in all of its views, for each frame; as in Slicer, the 3-D view is there before."""
-    from slicer_view import SpaceView, slice_picture
+    from slicer_view import SliceView, SpaceView
 
     application = Application()
-    view = SpaceView(application.logic, application.scene, size)
+    space = SpaceView(application.logic, application.scene, size)
     scene = application.open(path)
+    slices = {color: SliceView(application.logic, scene, color) for color in ("Red", "Green", "Yellow")}
     answer = {}
     for node in _nodes(scene, "vtkMRMLSliceNode"):
         pose = node.GetSliceToRAS()
@@ -124,9 +125,10 @@ def draw_scene(path, size, frames=1):
         if frame:
             (player,) = _nodes(scene, "vtkMRMLSequenceBrowserNode")
             player.SelectNextItem()
-        answer[f"space {frame}"] = view.picture()
-        for color in ("Red", "Green", "Yellow"):
-            answer[f"{color} {frame}"] = slice_picture(application.logic, scene, color)
+        answer.update({f"{color} {frame}": view.picture() for color, view in slices.items()})
+        answer[f"space {frame}"] = space.picture()
+    for view in slices.values():
+        view.close()
     return answer
 
 

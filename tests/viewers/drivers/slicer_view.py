@@ -13,6 +13,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 MANAGERS = (
     "vtkMRMLCameraDisplayableManager",
     "vtkMRMLViewDisplayableManager",
+    "vtkMRMLModelDisplayableManager",
     "vtkMRMLVolumeRenderingDisplayableManager",
 )
 
@@ -54,20 +55,29 @@ class SpaceView:
         return _pixels(grabbed.GetOutput())
 
 
-def slice_picture(logic, scene, color):
-    """Return what a slice view shows on its black ground: rows from top to bottom, columns, RGB."""
-    view = slicer.vtkMRMLSliceLogic()
-    view.SetMRMLApplicationLogic(logic)
-    view.SetMRMLScene(scene)
-    view.SetSliceNode(scene.GetNodeByID("vtkMRMLSliceNode" + color))
-    view.SetSliceCompositeNode(scene.GetNodeByID("vtkMRMLSliceCompositeNode" + color))
-    view.UpdateImageData()
-    source = view.GetImageDataConnection()
-    source.GetProducer().Update()
-    pixels = _pixels(source.GetProducer().GetOutputDataObject(source.GetIndex()))
-    # it must not outlive the scene
-    view.SetMRMLScene(None)
-    return (pixels[..., :3] * (pixels[..., 3:] / 255)).round().astype(np.uint8)
+class SliceView:
+    """A slice view of a scene that is open already; the 3-D view may show its slice too."""
+
+    def __init__(self, logic, scene, color):
+        self.logic = slicer.vtkMRMLSliceLogic()
+        self.logic.SetMRMLApplicationLogic(logic)
+        self.logic.SetMRMLScene(scene)
+        self.logic.SetSliceNode(scene.GetNodeByID("vtkMRMLSliceNode" + color))
+        self.logic.SetSliceCompositeNode(scene.GetNodeByID("vtkMRMLSliceCompositeNode" + color))
+        self.logic.CreateSliceModel()
+
+    def picture(self):
+        """Return what is to be seen on its black ground: rows from top to bottom, columns, RGB."""
+        self.logic.UpdateImageData()
+        source = self.logic.GetImageDataConnection()
+        source.GetProducer().Update()
+        pixels = _pixels(source.GetProducer().GetOutputDataObject(source.GetIndex()))
+        return (pixels[..., :3] * (pixels[..., 3:] / 255)).round().astype(np.uint8)
+
+    def close(self):
+        """Let go of the scene, which it must not outlive."""
+        self.logic.DeleteSliceModel()
+        self.logic.SetMRMLScene(None)
 
 
 def _pixels(image):

@@ -18,7 +18,7 @@ SLICES = {
     "Green": ("G", "Coronal", 1, ((-1, 0, 0), (0, 0, 1), (0, 1, 0))),
     "Yellow": ("Y", "Sagittal", 0, ((0, -1, 0), (0, 0, 1), (-1, 0, 0))),
 }
-"""Slicer's slice views: label, orientation, the axis that they cut, and where right, up and ahead are in RAS."""
+"""Slicer's slice views: label, orientation, the axis that is cut, and right, up and ahead in RAS."""
 
 OVER = 0.5
 """Opacity of what lies over the first volume in the slice views."""

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.viewer
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 LABELS = ("persian.jpg", "a pembroke & co.png", '50% "é"; x:y.jpg')
 ODD = "model-m_layer-a%2F3x3 & 'more' é"
-WINDOW = (240, 240)
+WINDOW = (200, 200)
 
 COLORS = 256
 """Entries of a colour table."""
@@ -264,18 +264,15 @@ def test_series_of_the_same_images_play_together(answers: dict[str, Answer]) -> 
     assert answer.said.strip() == ""
 
 
-# from both sides, and on its head: one of them does not pass for another
-LETTERS = (
-    letter(),
-    letter().replace(data=letter().data[:, ::-1]),
-    letter().replace(data=-letter().data[::-1]),
-)
+# One does not pass for the other: it is seen from the other side, and stands on its head. Its lower values
+# would be too dark a blue for `pictures.check`.
+LETTERS = (letter(), letter().replace(data=-np.sign(letter().data[::-1, ::-1])))
 
 
 def write_letters(base: Path) -> Path:
     folder = base / "letters"
     folder.mkdir()
-    gathered = series.gather(LETTERS, ["a", "b", "c"], LABELS)
+    gathered = series.gather(LETTERS, ["a", "b"], LABELS[:2])
     series.write(gathered, folder / "letters.seq.nrrd", "int16")
     return write_scene([folder / "letters.seq.nrrd"], folder / "letters.mrml")[0]
 
@@ -290,10 +287,9 @@ def test_a_series_is_drawn_frame_by_frame(frame: int, answers: dict[str, Answer]
     picture = _above_bar(answers["drawn series"][f"space {frame}"])
     shown = LETTERS[frame].replace(data=np.abs(LETTERS[frame].data))
     pictures.check(picture, shown)
-    for other in range(len(LETTERS)):
-        if other != frame:
-            with pytest.raises(pictures.WrongPictureError):
-                pictures.check(picture, LETTERS[other].replace(data=np.abs(LETTERS[other].data)))
+    other = LETTERS[1 - frame]
+    with pytest.raises(pictures.WrongPictureError):
+        pictures.check(picture, other.replace(data=np.abs(other.data)))
 
 
 def _slice(
@@ -333,7 +329,7 @@ def _agree(picture: NDArray[np.uint8], expected: NDArray[np.float64], sure: NDAr
 
 
 @pytest.mark.parametrize("view", ["Red", "Green", "Yellow"])
-@pytest.mark.parametrize("frame", [0, 2])
+@pytest.mark.parametrize("frame", range(len(LETTERS)))
 def test_slice_views_have_the_colors_of_the_preset(view: str, frame: int, answers: dict[str, Answer]) -> None:
     picture, (values,), sure = _slice(answers["drawn series"], view, frame, [LETTERS[frame]])
     fitted = fit(load("signed"), *LETTERS)

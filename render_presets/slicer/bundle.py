@@ -15,6 +15,7 @@ from converters.data_files import data_files
 
 from ..errors import PresetError
 from ..scene import Scene
+from .nodes import checked
 from .scene import mrml
 
 _NO_NAME = re.compile(r'[<>:"/\\|?*]')
@@ -38,7 +39,7 @@ def write_bundle(scenes: Sequence[Scene], path: Path) -> None:
     Raises
     ------
     PresetError
-        If a name cannot stand in a zip file.
+        If a name is none for Slicer, or a header names its data by a whole path.
     """
     folders = _folders(scenes)
     placed = [
@@ -88,9 +89,7 @@ def _add_text(bundle: zipfile.ZipFile, name: str, text: str) -> None:
 
 def _member(name: str) -> zipfile.ZipInfo:
     """Return a member without time, the same on every machine."""
-    if not name.isprintable() or "\\" in name:
-        raise PresetError(f"{name!r} cannot stand in a bundle: a control character, backslash or no UTF-8")
-    member = zipfile.ZipInfo(name)
+    member = zipfile.ZipInfo(checked(name))
     member.create_system = 3  # Unix, wherever this runs
     member.external_attr = 0o100644 << 16
     return member

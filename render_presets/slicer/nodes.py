@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from xml.sax.saxutils import quoteattr
 
 from converters.volume import Vector
 
+from ..errors import PresetError
+
 _IN_PATHS = str.maketrans({letter: f"%{ord(letter):02X}" for letter in "% '\"<>"})
 """What Slicer encodes in file names; it decodes nothing else, so the rest stays as it is."""
+
+_NO_XML = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""What XML cannot hold, and control characters that no one misses."""
 
 _IN_FACTS = str.maketrans({"%": "%25", ";": "%3B"})
 """The semicolon ends a fact."""
 
 
 def node(tag: str, **attributes: str) -> str:
-    """Return an element; without control characters, which XML cannot hold."""
+    """Return an element; without control characters."""
     return f"<{tag} " + " ".join(f"{key}={_quoted(value)}" for key, value in attributes.items()) + "/>"
 
 
@@ -30,8 +36,28 @@ def facts(**told: str) -> str:
 
 
 def file_name(path: str) -> str:
-    """Return a path, relative to the scene and with forward slashes, as a storage node has it."""
-    return path.translate(_IN_PATHS)
+    """Return a path, relative to the scene and with forward slashes, as a storage node has it.
+
+    Raises
+    ------
+    PresetError
+        See `checked`.
+    """
+    return checked(path).translate(_IN_PATHS)
+
+
+def checked(path: str) -> str:
+    """Return a path that Slicer finds again.
+
+    Raises
+    ------
+    PresetError
+        If it holds a control character, a backslash, which Slicer takes for a slash, or bytes that are no
+        UTF-8.
+    """
+    if _NO_XML.search(path) or "\\" in path:
+        raise PresetError(f"{path!r}: 3D Slicer finds no file of this name; call it without such letters")
+    return path
 
 
 def ras(vector: Vector) -> Vector:
@@ -41,4 +67,4 @@ def ras(vector: Vector) -> Vector:
 
 
 def _quoted(value: str) -> str:
-    return quoteattr("".join(letter for letter in value if letter.isprintable()))
+    return quoteattr(_NO_XML.sub("", value))

@@ -15,7 +15,7 @@ from render_presets import PresetError, fit, load, slicer
 from render_presets.camera import camera, corners
 from render_presets.scene import Scene
 from render_presets.slicer.views import box
-from render_presets.viewers import write_scene
+from render_presets.viewers import write_presets, write_scene
 from tests.render_presets.volumes import ramp
 
 
@@ -358,11 +358,17 @@ def test_names_in_a_bundle(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a\udcff.nrrd", "a\nb.nrrd", "a\\b.nrrd"])
-def test_names_that_no_bundle_holds(tmp_path, name):
+def test_names_that_slicer_does_not_find(tmp_path, name):
     write(ramp(), tmp_path / name)
-    with pytest.raises(PresetError, match="cannot stand in a bundle"):
-        write_scene([tmp_path / name], tmp_path / "b.mrb")
-    assert not (tmp_path / "b.mrb").exists()
+    before = set(tmp_path.iterdir())
+    with pytest.raises(PresetError, match="3D Slicer finds no file of this name"):
+        write_presets(tmp_path / name, ["slicer"])
+    for scene in ("b.mrml", "b.mrb"):
+        with pytest.raises(PresetError, match="3D Slicer finds no file of this name"):
+            write_scene([tmp_path / name], tmp_path / scene)
+    assert set(tmp_path.iterdir()) == before
+    # other viewers open it all the same
+    assert write_presets(tmp_path / name, ["paraview"])
 
 
 def test_data_at_an_absolute_place(tmp_path):

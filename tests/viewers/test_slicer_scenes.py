@@ -25,7 +25,7 @@ pytestmark = pytest.mark.viewer
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 LABELS = ("persian.jpg", "a pembroke & co.png", '50% "é"; x:y.jpg')
-ODD = "model-m_layer-a%2F3x3 & 'more' é"
+ODD = "model-m_layer-a%2F3x3 & 'more' é\u3000猫"
 WINDOW = (200, 200)
 
 COLORS = 256

@@ -56,6 +56,9 @@ SCENES: dict[str, tuple[str, Callable[[Sequence[Scene], Path], None]]] = {
 }
 """By the extension of a scene: the viewer that opens it, and ``write(scenes, path)``."""
 
+_BELOW = "xray"
+"""The look of a volume that others lie in."""
+
 
 def write_presets(
     path: Path, viewers: Sequence[str] | None = None, folder: Path | None = None, preset: str | None = None
@@ -117,7 +120,8 @@ def write_scene(paths: Sequence[Path], out: Path, presets: Sequence[str | None] 
     out : Path
         The scene: its extension is one of `SCENES`; its folder must exist.
     presets : sequence of str or None, optional
-        A transfer function for each, as `write_presets` takes it.
+        A transfer function for each, as `write_presets` takes it. By default those that suit the values; the
+        first of several, which the others lie in, is shown as by X-rays.
 
     Returns
     -------
@@ -136,7 +140,8 @@ def write_scene(paths: Sequence[Path], out: Path, presets: Sequence[str | None] 
     if form is None:
         raise PresetError(f"{out}: unknown kind of scene; known are {' '.join(SCENES)}")
     viewer, write = form
-    functions = [None if preset is None else load(preset) for preset in presets or [None] * len(paths)]
+    presets = presets or [_BELOW if len(paths) > 1 and not number else None for number in range(len(paths))]
+    functions = [None if preset is None else load(preset) for preset in presets]
     if len(functions) != len(paths):
         raise PresetError(f"{len(functions)} presets for {len(paths)} volumes")
     scenes = []
@@ -235,10 +240,12 @@ def _text_writer(text: str) -> Callable[[Path], None]:
 
 
 def _write(folder: Path, writers: dict[str, Callable[[Path], None]]) -> list[Path]:
+    """Write files, which may have others beside them, and return all paths."""
     try:
         with staging(folder) as staged:
             for name, write in writers.items():
                 write(staged / name)
+            beside = sorted(file.name for file in staged.iterdir() if file.name not in writers)
     except OSError as error:
         raise PresetError(f"{folder}: {error.strerror or error}") from error
-    return [folder / name for name in writers]
+    return [folder / name for name in (*writers, *beside)]

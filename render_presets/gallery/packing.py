@@ -59,5 +59,8 @@ class Packing:
         if self.dtype == "float32":
             return data.astype("<f4", copy=False)
         known = np.isfinite(data)
-        steps = np.rint((np.where(known, data, self.intercept) - self.intercept) / self.slope)
+        # the difference of two float32 may be more than any float32
+        steps = np.rint(
+            (np.where(known, data, self.intercept).astype(np.float64) - self.intercept) / self.slope
+        )
         return np.where(known, steps, _NOT_FINITE).astype("<u2")

@@ -18,7 +18,7 @@ const app = (() => {
 
   /** Return a number with so many digits as tell it. */
   function number(value, digits = 4) {
-    if (Number.isNaN(value)) return "NaN or infinite";
+    if (!Number.isFinite(value)) return "NaN or infinite";
     return value === 0 ? "0" : String(Number(value.toPrecision(digits)));
   }
 

@@ -3,7 +3,8 @@
 /** The 3-D view, drawn by vtk.js: the same transfer function, lengths and camera as the viewers get. */
 const solid = (() => {
   const MOST_VOXELS = 2 ** 24;
-  const SAMPLES = 512;
+  // along the diagonal
+  const [FEWEST, SAMPLES] = [200, 512];
   const MARK = [0.42, 0.76, 0.81];
   const FASTER = 2;
   // corners are numbered by three bits, and an edge joins two that differ in one
@@ -119,19 +120,20 @@ const solid = (() => {
     // the mapper asks it whether someone turns the volume; it hears no events
     interactor.setView(gl);
     interactor.initialize();
-    const box = lineActor(look.outline);
+    const edges = lineActor(look.outline);
     const mark = lineActor(MARK);
     const mapper = vtk.VolumeMapper.newInstance();
     const actor = vtk.Volume.newInstance();
     actor.setMapper(mapper);
     mapper.setAutoAdjustSampleDistances(false);
-    mapper.setMaximumSamplesPerRay(8 * SAMPLES);
+    mapper.setMaximumSamplesPerRay(2 * SAMPLES);
     const context = gl.get3DContext();
     const limit = context.getParameter(context.MAX_3D_TEXTURE_SIZE);
     // without, numbers between voxels are those of the nearest one
     const smooth = context.getExtension("OES_texture_float_linear") !== null;
 
     let volume = null;
+    let box = null;
     let turn = camera.START;
     let step = 1;
     let waiting = 0;
@@ -148,12 +150,13 @@ const solid = (() => {
       const ratio = Math.min(window.devicePixelRatio || 1, 2);
       gl.setSize(Math.round(width * ratio), Math.round(height * ratio));
       mapper.setSampleDistance(turning ? FASTER * step : step);
-      const eye = camera.place(volume, width / height, turn);
+      const eye = camera.place(box, width / height, turn);
       renderer.getActiveCamera().set({ position: eye.position, focalPoint: eye.focalPoint, viewUp: eye.viewUp });
       renderer.getActiveCamera().setViewAngle(eye.viewAngle);
       renderer.resetCameraClippingRange();
       window_.render();
       element.dataset.drawn = String(Number(element.dataset.drawn || 0) + 1);
+      element.dataset.quality = turning ? "coarse" : "fine";
     }
 
     function setFunction({ colors, opacities, unit, interpolate }, place) {
@@ -175,26 +178,26 @@ const solid = (() => {
       volume = shown;
       const { colors } = volume.function;
       const [low, high] = [colors[0][0], colors.at(-1)[0]];
-      const solid = fitting(volume, transfer.shown(data, volume.function), limit);
+      box = fitting(volume, transfer.shown(data, volume.function), limit);
       const place = smooth ? (value) => value : (value) => (255 * (value - low)) / (high - low);
-      const numbers = smooth ? solid.data : Uint8Array.from(solid.data, (value) => Math.round(place(value)));
+      const numbers = smooth ? box.data : Uint8Array.from(box.data, (value) => Math.round(place(value)));
       const image = vtk.ImageData.newInstance();
-      image.setDimensions(solid.size);
-      image.setSpacing(solid.spacing);
-      image.setOrigin(solid.origin);
+      image.setDimensions(box.size);
+      image.setSpacing(box.spacing);
+      image.setOrigin(box.origin);
       // column by column, where ours is row by row
       image.setDirection([0, 1, 2].flatMap((axis) => [0, 1, 2].map((row) => volume.direction[3 * row + axis])));
       image.getPointData().setScalars(vtk.DataArray.newInstance({ values: numbers, numberOfComponents: 1 }));
       mapper.setInputData(image);
-      mapper.setClippingPlanes(ends(solid));
+      mapper.setClippingPlanes(ends(box));
       if (fresh) {
-        const diagonal = Math.hypot(...volume.size.map((count, axis) => count * volume.spacing[axis]));
-        step = Math.max(Math.min(...volume.spacing) / 2, diagonal / SAMPLES);
+        const diagonal = Math.hypot(...box.size.map((count, axis) => count * box.spacing[axis]));
+        step = Math.max(Math.min(Math.min(...box.spacing) / 2, diagonal / FEWEST), diagonal / SAMPLES);
         setFunction(volume.function, place);
-        box.mapper.setInputData(lines(around(camera.corners(volume)), EDGES));
+        edges.mapper.setInputData(lines(around(camera.corners(box)), EDGES));
         renderer.removeAllViewProps();
         renderer.addVolume(actor);
-        renderer.addActor(box.actor);
+        renderer.addActor(edges.actor);
         renderer.addActor(mark.actor);
       }
       draw();
@@ -204,8 +207,8 @@ const solid = (() => {
     function markSlice(place, visible) {
       if (!volume) return;
       const [right, bottom] = volume.size.map((count) => count - 1);
-      const edges = [[0, 0], [right, 0], [right, bottom], [0, bottom]];
-      const points = around(edges.map(([x, y]) => camera.position(volume, [x, y, place])));
+      const ends = [[0, 0], [right, 0], [right, bottom], [0, bottom]];
+      const points = around(ends.map(([x, y]) => camera.position(volume, [x, y, place])));
       mark.mapper.setInputData(lines(points, [[0, 1], [1, 2], [2, 3], [3, 0]]));
       mark.actor.setVisibility(visible);
       draw();

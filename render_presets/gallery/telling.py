@@ -51,12 +51,11 @@ def kind(volume: Volume) -> str:
     return printable(f"{what} of {target}" if quantity == "grad" and isinstance(target, str) else what)
 
 
-def source(volume: Volume) -> str:
-    """Return model and image, as far as they are known."""
-    files = [
-        fact.get("file") for key in ("model", "image") if isinstance(fact := volume.facts.get(key), Mapping)
-    ]
-    return printable(" · ".join(PurePath(file).name for file in files if isinstance(file, str)))
+def source(volume: Volume) -> list[str]:
+    """Return the names of model and image, empty ones where they are not known."""
+    told = [volume.facts.get(key) for key in ("model", "image")]
+    files = [fact.get("file") if isinstance(fact, Mapping) else None for fact in told]
+    return [printable(PurePath(file).name) if isinstance(file, str) else "" for file in files]
 
 
 def slices(volume: Volume) -> tuple[str, tuple[str, ...]]:
@@ -91,15 +90,11 @@ def order(volume: Volume) -> str | None:
 def importance(volume: Volume, labels: Sequence[str]) -> dict[str, Any] | None:
     """Return the criterion and, for each frame or for all alike, the score of each slice; None if unknown."""
     every = _frame_facts(volume) or [volume.facts]
-    told = [
-        fact for facts in every if isinstance(fact := {**volume.facts, **facts}.get("importance"), Mapping)
-    ]
-    if len(told) != len(every) or not all(isinstance(fact.get("scores"), Mapping) for fact in told):
-        return None
-    scores = [[_score(fact["scores"].get(label)) for label in labels] for fact in told]
+    told = [_scored({**volume.facts, **facts}.get("importance")) for facts in every]
+    scores = [[_score(known.get(label)) for label in labels] for _, known in told]
     if all(score is None for row in scores for score in row):
         return None
-    return {"criterion": printable(str(told[0].get("criterion", "importance"))), "scores": scores}
+    return {"criterion": printable(told[0][0]), "scores": scores}
 
 
 def provenance(volume: Volume) -> list[tuple[str, Lines]]:
@@ -113,12 +108,13 @@ def provenance(volume: Volume) -> list[tuple[str, Lines]]:
         if section == "Place":
             lines = [*_place(volume), *lines]
         told.append((section, lines))
-    for place, facts in enumerate(_frame_facts(volume)):
-        told.append(
-            (f"Frame {place + 1}", [line for key, fact in facts.items() for line in _flat((key,), fact)])
-        )
-    told.append(("Further", [line for key, fact in known.items() for line in _flat((key,), fact)]))
+    told += [(f"Frame {place + 1}", _lines(facts)) for place, facts in enumerate(_frame_facts(volume))]
+    told.append(("Further", _lines(known)))
     return [(section, lines) for section, lines in told if lines]
+
+
+def _lines(facts: Mapping[str, Any]) -> Lines:
+    return [line for key, fact in facts.items() for line in _flat((key,), fact)]
 
 
 def _word(facts: Mapping[str, Any]) -> str:
@@ -130,10 +126,16 @@ def _word(facts: Mapping[str, Any]) -> str:
 def _frame_facts(volume: Volume) -> list[Mapping[str, Any]]:
     series = volume.facts.get("series")
     told = series.get("frames") if isinstance(series, Mapping) else None
-    sound = (
-        isinstance(told, list) and len(told) == volume.frames and all(isinstance(f, Mapping) for f in told)
-    )
-    return list(told) if sound and told else []
+    if not isinstance(told, list) or len(told) != volume.frames:
+        return []
+    return told if all(isinstance(facts, Mapping) for facts in told) else []
+
+
+def _scored(fact: Any) -> tuple[str, Mapping[str, Any]]:
+    """Return criterion and scores that a volume tells of, as far as they are sound."""
+    known = fact if isinstance(fact, Mapping) else {}
+    scores = known.get("scores")
+    return str(known.get("criterion", "importance")), scores if isinstance(scores, Mapping) else {}
 
 
 def _score(score: Any) -> float | None:
@@ -168,7 +170,9 @@ def _flat(path: tuple[str, ...], fact: Any, section: str = "") -> Iterator[tuple
     if path in _SHOWN_ELSEWHERE or fact is None:
         return
     words = path[1:] if len(path) > 1 and path[0] in (section.lower(), "geometry", "software") else path
-    name = printable(" ".join(words)).replace("_", " ").replace("sha256", "SHA-256")
+    # the method of a method is called so once
+    named = [word for word, before in zip(words, ("", *words), strict=False) if word != before]
+    name = printable(" ".join(named)).replace("_", " ").replace("sha256", "SHA-256")
     if isinstance(fact, Mapping):
         for key, part in fact.items():
             yield from _flat((*path, str(key)), part, section)

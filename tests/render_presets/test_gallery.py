@@ -98,7 +98,7 @@ def test_values_colours_and_place_are_those_of_the_volume(tmp_path):
     assert told["function"]["unit"] == fitted.unit
     assert told["slice"] == {"word": "channel", "labels": ["0", "1", "2", "3", "4"]}
     assert told["importance"] == {"criterion": "taylor", "scores": [[3, None, 1.5, None, None]]}
-    assert (told["title"], told["kind"], told["source"]) == ("conv1", "activations", "net.onnx · cat.png")
+    assert (told["title"], told["kind"], told["source"]) == ("conv1", "activations", ["net.onnx", "cat.png"])
     assert ["SHA-256", "c0ffee"] in dict(told["provenance"])["Model"]
 
 

@@ -114,8 +114,8 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture
 def seen(chromium: Browser, page: Path) -> Iterator[Browser]:
     """Return Chromium; whatever a test does, the page neither complains nor asks for anything."""
-    # a small one: 3-D pictures by software take their time
-    chromium.size(1000, 560)
+    # a low window has a small 3-D view: by software, these take their time
+    chromium.size(1000, 380)
     yield chromium
     assert chromium.complaints() == []
     # a picture of a frame, kept by the page itself, is no request
@@ -140,7 +140,8 @@ def drawn_again(browser: Browser) -> Iterator[None]:
 
 
 def solid(browser: Browser) -> NDArray[np.uint8]:
-    """Return the 3-D view without the mark of the slice."""
+    """Return the 3-D view, large enough for a close look and without the mark of the slice."""
+    browser.size(1000, 560)
     with drawn_again(browser):
         browser.run("document.getElementById('marked').click()")
     return browser.picture("#solid")
@@ -265,8 +266,10 @@ def test_orders_move_slices_and_never_their_labels(seen: Browser, page: Path) ->
         choose_order(seen, title)
         assert labels(seen) == list(order)
         # the chosen channel stays, wherever it is now
-        assert text(seen, "slice-word") == f"Channel {order.index('2') + 1} of 5"
+        assert text(seen, "slice-word") == f"Slice {order.index('2') + 1} of 5"
         assert_pixels(slice_pixels(seen), maps().data[2], fitted(maps()))
+        # tiles are drawn when they come into sight
+        seen.run("document.getElementById('maps').scrollIntoView()")
         for place, channel in enumerate(order):
             canvas = f"document.querySelectorAll('#maps canvas')[{place}]"
             seen.wait(f"{canvas}.width === {COLUMNS}")
@@ -342,10 +345,10 @@ def test_the_keyboard_is_enough(seen: Browser, page: Path) -> None:
 
     seen.run("document.getElementById('place').focus()")
     seen.press("ArrowRight")
-    assert text(seen, "slice-word") == "Channel 2 of 5"
+    assert text(seen, "slice-word") == "Slice 2 of 5"
     seen.run("document.getElementById('slice').focus()")
     seen.press("PageDown")
-    assert text(seen, "slice-word") == "Channel 3 of 5"
+    assert text(seen, "slice-word") == "Slice 3 of 5"
     assert_pixels(slice_pixels(seen), frames()[0].data[2], fit(choose(*frames()), *frames()))
     # the cursor starts in the middle
     seen.press("ArrowLeft")
@@ -354,9 +357,9 @@ def test_the_keyboard_is_enough(seen: Browser, page: Path) -> None:
     assert "column 4, row 4" in text(seen, "readout")
     seen.run("document.querySelector('#maps li[aria-selected=true]').focus()")
     seen.press("End")
-    assert text(seen, "slice-word") == "Channel 5 of 5"
+    assert text(seen, "slice-word") == "Slice 5 of 5"
     seen.press("ArrowLeft")
-    assert text(seen, "slice-word") == "Channel 4 of 5"
+    assert text(seen, "slice-word") == "Slice 4 of 5"
     assert seen.run("document.activeElement.dataset.place") == "3"
     seen.run("document.getElementById('frame').focus()")
     seen.press("ArrowRight")

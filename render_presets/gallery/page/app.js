@@ -107,22 +107,23 @@ const app = (() => {
     const { volume, data, cursor } = state;
     const label = volume.slice.labels[chosen()];
     const importance = importanceOf(chosen());
-    const told = [`${volume.slice.word} ${label}`];
+    const name = `${volume.slice.word} ${label}`;
+    const told = [];
     if (importance) told.push(`importance ${importance.text}`);
     if (cursor) {
       const [x, y] = cursor;
       const value = data[chosen() * sliceLength() + y * volume.size[0] + x];
       told.push(`column ${x}, row ${y}`, `value ${number(value, 6)}`);
     }
-    part("readout").textContent = told.join(" · ");
-    part("place").setAttribute("aria-valuetext", told[0]);
+    fill(part("readout"), made("b", name), told.map((text) => ` · ${text}`).join(""));
+    part("place").setAttribute("aria-valuetext", name);
   }
 
   function goTo(place) {
     const { volume, data, order } = state;
     state.place = Math.min(Math.max(place, 0), order.length - 1);
     part("place").value = String(state.place);
-    part("slice-word").textContent = `${capital(volume.slice.word)} ${state.place + 1} of ${order.length}`;
+    part("slice-word").textContent = `Slice ${state.place + 1} of ${order.length}`;
     const at = chosen() * sliceLength();
     viewSlice.show(volume, data.subarray(at, at + sliceLength()), notFinite);
     viewMaps.choose(state.place);
@@ -259,13 +260,15 @@ const app = (() => {
     const volume = gallery.volumes[index];
     Object.assign(state, { volume, orders: ordersOf(volume), order: null, frame: 0, place: 0, cursor: null });
     for (const button of part("volumes").querySelectorAll("button")) {
-      if (Number(button.dataset.index) === index) button.setAttribute("aria-current", "true");
-      else button.removeAttribute("aria-current");
+      if (Number(button.dataset.index) === index) {
+        button.setAttribute("aria-current", "true");
+        button.scrollIntoView({ block: "nearest", inline: "nearest" });
+      } else button.removeAttribute("aria-current");
     }
     const frames = volume.frame.labels.length;
     part("name").textContent = volume.title;
     const size = volume.size.join(" × ") + (frames ? ` × ${plural(frames, volume.frame.word)}` : "");
-    part("what").textContent = [volume.kind, volume.source, size].filter(Boolean).join(" · ");
+    part("what").textContent = [volume.kind, ...volume.source, size].filter(Boolean).join(" · ");
     fill(part("order"), ...state.orders.map(({ title }) => made("option", title)));
     part("order-control").hidden = state.orders.length < 2;
     part("frame-control").hidden = !frames;
@@ -288,20 +291,21 @@ const app = (() => {
   }
 
   function listVolumes() {
-    const sources = new Set(gallery.volumes.map(({ source }) => source));
+    const [first] = gallery.volumes;
+    const shared = first.source.map((name, at) => gallery.volumes.every(({ source }) => source[at] === name));
+    const told = (volume, which) => volume.source.filter((name, at) => name && shared[at] === which);
     const items = gallery.volumes.map((volume, index) => {
       const item = made("li", null);
       const button = made("button", null, { type: "button", "data-index": String(index), title: volume.name });
       button.append(made("b", volume.title), made("small", volume.kind));
       button.append(made("small", volume.size.join(" × ")));
-      if (volume.source && sources.size > 1) button.append(made("small", volume.source));
+      for (const name of told(volume, false)) button.append(made("small", name));
       button.addEventListener("click", () => (location.hash = String(index + 1)));
       item.append(button);
       return item;
     });
     fill(part("volumes"), ...items);
-    const [source] = sources.size === 1 ? sources : [""];
-    part("summary").textContent = [plural(gallery.volumes.length, "volume"), source].filter(Boolean).join(" · ");
+    part("summary").textContent = [plural(gallery.volumes.length, "volume"), ...told(first, true)].join(" · ");
     const left = gallery.left_out;
     part("left-out").hidden = !left.length;
     part("left-out").querySelector("summary").textContent = `${plural(left.length, "volume")} left out`;
@@ -312,7 +316,7 @@ const app = (() => {
     const words = part("filter").value.toLowerCase().split(/\s+/);
     for (const item of part("volumes").children) {
       const { title, kind, name, source } = gallery.volumes[Number(item.firstChild.dataset.index)];
-      const text = `${title} ${kind} ${name} ${source}`.toLowerCase();
+      const text = `${title} ${kind} ${name} ${source.join(" ")}`.toLowerCase();
       item.hidden = !words.every((word) => text.includes(word));
     }
   }

@@ -5,7 +5,7 @@ const solid = (() => {
   const MOST_VOXELS = 2 ** 24;
   // along the diagonal
   const [FEWEST, SAMPLES] = [200, 512];
-  const MARK = [0.42, 0.76, 0.81];
+  const MARK = [0.3, 0.95, 1];
   const FASTER = 2;
   // corners are numbered by three bits, and an edge joins two that differ in one
   const EDGES = [...Array(8).keys()].flatMap((a) => [1, 2, 4].filter((bit) => !(a & bit)).map((bit) => [a, a | bit]));
@@ -116,6 +116,8 @@ const solid = (() => {
     renderer.setBackground(...look.background);
     window_.addRenderer(renderer);
     window_.addView(gl);
+    // multisampled depth would let the volume show through the lines in front of it
+    gl.getCanvas().getContext("webgl2", { antialias: false, powerPreference: "high-performance" });
     gl.setContainer(element);
     // the mapper asks it whether someone turns the volume; it hears no events
     interactor.setView(gl);

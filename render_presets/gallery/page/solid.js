@@ -69,9 +69,9 @@ const solid = (() => {
     let { size } = volume;
     const spacing = [...volume.spacing];
     const first = [0, 0, 0];
+    const least = Math.ceil(Math.cbrt(data.length / MOST_VOXELS));
     for (let axis = 0; axis < 3; axis++) {
-      let factor = Math.ceil(size[axis] / limit);
-      while (size.reduce((product, count) => product * count, 1 / factor) > MOST_VOXELS && factor < 4) factor++;
+      const factor = Math.min(Math.max(Math.ceil(size[axis] / limit), least), size[axis]);
       if (factor > 1) {
         ({ data, size } = averaged(data, size, axis, factor));
         spacing[axis] *= factor;

@@ -75,7 +75,7 @@ def gallery(
     for one in found:
         try:
             volume = one.volume()
-            order, key = _order(one, volume, out), digest(volume)
+            order, key = _order(one, volume, folder, out), digest(volume)
             if key in entries:
                 entries[key].add(volume, order)
                 continue
@@ -85,7 +85,7 @@ def gallery(
             warn(f"left out: {error}", CnnVisWarning, stacklevel=2)
             continue
         if entry.reason:
-            warn(f"{one.path}: listed without pictures: {entry.reason}", CnnVisWarning, stacklevel=2)
+            warn(f"{one.files[0]}: listed without pictures: {entry.reason}", CnnVisWarning, stacklevel=2)
         room -= sum(map(len, entry.values))
         entries[key] = entry
     if not entries:
@@ -108,18 +108,17 @@ def _fitted(found: Found, volume: Volume, function: TransferFunction | Foreign |
     try:
         return fit(function or choose(volume), volume)
     except PresetError as error:
-        raise PresetError(f"{found.path}: {error}") from error
+        raise PresetError(f"{found.files[0]}: {error}") from error
 
 
-def _order(found: Found, volume: Volume, out: Path) -> dict[str, Any]:
+def _order(found: Found, volume: Volume, folder: Path, out: Path) -> dict[str, Any]:
     """Return the order in which files hold their slices, and all that goes with these files."""
-    files = found.files or found.frames[:1]
     return {
         "name": telling.order(volume),
-        "file": found.path.name,
-        "files": opening.links(files, out),
+        "file": found.files[0].name,
+        "files": opening.links(found.files, out),
         "frames": len(found.frames),
-        "commands": opening.commands([*files, *found.frames[:1]], out),
+        "commands": opening.commands(found, folder, out),
     }
 
 

@@ -1,4 +1,4 @@
-"""Which files of a folder are one volume: its formats, and the numbered frames of a series."""
+"""Which files of a folder are one volume: its formats, and the lists and numbered frames of a series."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,8 @@ from converters.volume import Volume
 _PREFERRED = (".nrrd", ".nhdr", ".vti", ".mha", ".mhd", ".nii.gz", ".nii", ".hdf", ".vtkhdf", ".vtk", ".vox")
 """Of several formats, the one that is read: those that keep float32 come first."""
 
-_LIST, _SEQUENCE = ".pvd", ".seq"
+_LISTS = (".pvd", ".vti.series")
+_SEQUENCE = ".seq"
 _NUMBERED = re.compile(r"(.+)_\d{3,}", re.DOTALL)
 
 
@@ -30,20 +30,21 @@ class Found:
     ----------
     name : str
         The path from the folder, with forward slashes and without extension.
-    files : tuple of Path
-        Its formats, the one to read first; none of a series that only exists as numbered frames.
+    paths : tuple of Path
+        Its formats, the one to read first: files, lists of files, and last the common names of numbered ones,
+        as `converters.series.read_series` opens them.
     frames : tuple of Path
-        The numbered files of a series, in one format.
+        The numbered files.
     """
 
     name: str
-    files: tuple[Path, ...]
+    paths: tuple[Path, ...]
     frames: tuple[Path, ...] = ()
 
     @property
-    def path(self) -> Path:
-        """The file that stands for all."""
-        return (*self.files, *self.frames)[0]
+    def files(self) -> tuple[Path, ...]:
+        """The files that a reader would ask for; of a series that has no other, its first frame."""
+        return tuple(path for path in self.paths if path.exists()) or self.frames[:1]
 
     def volume(self) -> Volume:
         """Return the volume; a series is 4-D, its labels are those of its frames.
@@ -53,9 +54,12 @@ class Found:
         VolumeError
             If it cannot be read.
         """
-        if self.frames and (not self.files or self.files[0].suffix == _LIST):
-            return _together(self.frames)
-        return read(self.files[0])
+        path = self.paths[0]
+        if not series.is_list(path):
+            return read(path)
+        opened = series.read_series(path)
+        data = np.stack(list(opened.data))
+        return opened.first.replace(data=data, labels=opened.labels, facts=opened.facts)
 
 
 def find(folder: Path) -> list[Found]:
@@ -68,18 +72,19 @@ def find(folder: Path) -> list[Found]:
     OSError
         If the folder cannot be read.
     """
-    stems: dict[str, list[Path]] = defaultdict(list)
-    frames: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    paths: dict[str, set[Path]] = defaultdict(set)
+    frames: dict[str, list[Path]] = defaultdict(list)
     for path, extension in _volume_files(folder):
         stem = path.relative_to(folder).as_posix()[: -len(extension)].removesuffix(_SEQUENCE)
         numbered = _NUMBERED.fullmatch(stem)
         if numbered and _is_frame(path):
-            frames[numbered[1]][extension].append(path)
+            paths[numbered[1]].add(folder / f"{numbered[1]}{path.name[-len(extension) :]}")
+            frames[numbered[1]].append(path)
         else:
-            stems[stem].append(path)
+            paths[stem].add(path)
     return [
-        Found(stem, tuple(sorted(stems.get(stem, []), key=_rank)), _best(frames.get(stem, {})))
-        for stem in sorted({*stems, *frames})
+        Found(stem, tuple(sorted(paths[stem], key=_rank)), tuple(sorted(frames[stem], key=_rank)))
+        for stem in sorted(paths)
     ]
 
 
@@ -93,21 +98,20 @@ def _volume_files(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _extension(path: Path) -> str | None:
-    if path.suffix.lower() == _LIST:
-        return _LIST
+    for ending in _LISTS:
+        if path.name.lower().endswith(ending):
+            return ending
     try:
         return extension_of(path)
     except VolumeError:
         return None
 
 
-def _rank(path: Path) -> tuple[int, str]:
+def _rank(path: Path) -> tuple[bool, int, str]:
+    """Return what paths are sorted by: those that exist first, then by their formats."""
     extension = _extension(path) or ""
-    return (_PREFERRED.index(extension) if extension in _PREFERRED else len(_PREFERRED), path.name)
-
-
-def _best(frames: dict[str, list[Path]]) -> tuple[Path, ...]:
-    return min(map(tuple, frames.values()), key=lambda files: _rank(files[0]), default=())
+    place = _PREFERRED.index(extension) if extension in _PREFERRED else len(_PREFERRED)
+    return not path.exists(), place, path.name
 
 
 def _is_frame(path: Path) -> bool:
@@ -116,24 +120,5 @@ def _is_frame(path: Path) -> bool:
         document = load(path)
     except VolumeError:
         return False
-    return document is not None and _place(document["facts"]) is not None
-
-
-def _place(facts: Any) -> dict[str, Any] | None:
-    place = facts.get("series")
-    return place if isinstance(place, dict) and isinstance(place.get("frame"), int) else None
-
-
-def _together(paths: tuple[Path, ...]) -> Volume:
-    volumes = [read(path) for path in paths]
-    places = [_place(volume.facts) for volume in volumes]
-    labels = [str(place["label"]) if place else path.name for place, path in zip(places, paths, strict=True)]
-    alone = [
-        volume.replace(facts={key: fact for key, fact in volume.facts.items() if key != "series"})
-        for volume in volumes
-    ]
-    if len(alone) == 1:
-        return alone[0]
-    gathered = series.gather(alone, [str(path) for path in paths], labels)
-    first = gathered.first
-    return first.replace(data=np.stack(list(gathered.data)), labels=gathered.labels, facts=gathered.facts)
+    place = document["facts"].get("series") if document is not None else None
+    return isinstance(place, dict) and isinstance(place.get("frame"), int)

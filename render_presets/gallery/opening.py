@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from converters import VolumeError, extension_of
+from .finding import Found
 
 
 @dataclass(frozen=True)
 class Opener:
-    """How a viewer opens what `cnnvis preset` writes.
+    """How a viewer opens what `cnnvis preset` and `cnnvis scene` write.
 
     Parameters
     ----------
@@ -23,6 +23,8 @@ class Opener:
         Its name.
     endings : tuple of str
         What it wants beside a volume file, behind that one's whole name; the best first.
+    scenes : tuple of str
+        Extensions of scenes, which take the place of the volume file's own.
     command : callable
         ``command(volume, beside)``: what to type, of two paths.
     hint : str
@@ -31,15 +33,32 @@ class Opener:
 
     viewer: str
     endings: tuple[str, ...]
+    scenes: tuple[str, ...]
     command: Callable[[str, str], str]
     hint: str
 
 
 OPENERS = (
-    Opener("ParaView", (".paraview.py",), lambda _, script: f"paraview --script={script}", "in a terminal"),
-    Opener("3D Slicer", (".mrb", ".mrml"), lambda _, scene: f"Slicer {scene}", "or drop the file on Slicer"),
     Opener(
-        "CGV", (".cgv.xml",), lambda file, _: file, "drop this file on the viewer; its colours lie beside it"
+        viewer="ParaView",
+        endings=(".paraview.py",),
+        scenes=(),
+        command=lambda _, script: f"paraview --script={script}",
+        hint="in a terminal",
+    ),
+    Opener(
+        viewer="3D Slicer",
+        endings=(".mrml",),
+        scenes=(".mrb", ".mrml"),
+        command=lambda _, scene: f"Slicer {scene}",
+        hint="in a terminal, or drop the file on Slicer",
+    ),
+    Opener(
+        viewer="CGV",
+        endings=(".cgv.xml",),
+        scenes=(),
+        command=lambda file, _: file,
+        hint="drop this file on the viewer; its colours lie beside it",
     ),
 )
 
@@ -52,38 +71,35 @@ def links(files: Sequence[Path], page: Path) -> list[dict[str, Any]]:
     ]
 
 
-def commands(files: Sequence[Path], page: Path) -> list[dict[str, str]]:
-    """Return how viewers open a volume, as commands for the page's folder.
+def commands(found: Found, folder: Path, page: Path) -> list[dict[str, str]]:
+    """Return how viewers open a volume of a folder, as commands for the page's folder.
 
     Only files that are there are named; where none is, the command that makes them.
     """
     told = []
     for opener in OPENERS:
-        for file, beside in _beside(files, opener.endings):
-            line = opener.command(_quoted(file, page), _quoted(beside, page))
+        pair = next(_beside(opener, found, folder / found.name), None)
+        if pair is not None:
+            line = opener.command(*(_quoted(path, page) for path in pair))
             told.append({"viewer": opener.viewer, "command": line, "hint": opener.hint})
-            break
-    volumes = [file for file in files if _known(file)]
-    if not told and volumes:
-        name, folder = (_quoted(path, page) for path in (volumes[0], volumes[0].parent))
-        line = f"cnnvis preset {name} -o {folder}"
-        told.append(
-            {"viewer": "any viewer", "command": line, "hint": "makes what the viewers of this format want"}
-        )
+    if not told:
+        name, beside = (_quoted(path, page) for path in (found.paths[0], found.paths[0].parent))
+        line = f"cnnvis preset {name} -o {beside}"
+        hint = "makes what the viewers of this format want"
+        told.append({"viewer": "Any viewer", "command": line, "hint": hint})
     return told
 
 
-def _beside(files: Sequence[Path], endings: Sequence[str]) -> list[tuple[Path, Path]]:
-    pairs = [(file, file.with_name(file.name + ending)) for ending in endings for file in files]
-    return [(file, beside) for file, beside in pairs if beside.is_file()]
-
-
-def _known(file: Path) -> bool:
-    try:
-        extension_of(file)
-    except VolumeError:
-        return False
-    return True
+def _beside(opener: Opener, found: Found, stem: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the pairs of a volume file and what a viewer wants beside it that are there, the best first."""
+    # nothing is called as numbered files are together
+    first = {frame.suffix: frame for frame in reversed(found.frames)}
+    shown = {path: path if path.exists() else first[path.suffix] for path in found.paths}
+    pairs = [(shown[found.paths[0]], stem.with_name(stem.name + scene)) for scene in opener.scenes]
+    pairs += [
+        (shown[path], path.with_name(path.name + ending)) for ending in opener.endings for path in found.paths
+    ]
+    return ((file, beside) for file, beside in pairs if beside.is_file())
 
 
 def _quoted(path: Path, page: Path) -> str:

@@ -32,7 +32,9 @@ _SHOWN_ELSEWHERE = (
     ("order", "permutation"),
     ("series", "slices"),
     ("series", "order", "permutation"),
+    ("series", "frame"),
     ("series", "frames"),
+    ("series", "label"),
 )
 
 

@@ -140,7 +140,9 @@ def test_an_ordered_volume_alone_tells_its_order(tmp_path):
     assert told["orders"][0]["name"] == "smooth"
 
 
-@pytest.mark.parametrize("names", [["a.seq.nrrd"], ["a.pvd"], ["a.vox"], ["a.seq.nrrd", "a.pvd", "a.vox"]])
+@pytest.mark.parametrize(
+    "names", [["a.seq.nrrd"], ["a.pvd"], ["a.vti.series"], ["a.vox"], ["a.seq.nrrd", "a.pvd", "a.vox"]]
+)
 def test_a_series_is_one_volume_with_frames(tmp_path, names):
     frames = [maps(seed, image={"file": f"{seed}.png"}) for seed in range(3)]
     gathered = series.gather(frames, ["0.nrrd", "1.nrrd", "2.nrrd"])
@@ -215,6 +217,23 @@ def test_commands_name_the_files_that_are_there(tmp_path):
         "3D Slicer": ["Slicer", "it's here/conv1.nrrd.mrml"],
         "CGV": ["it's here/conv1.vox"],
     }
+
+
+def test_commands_play_a_series(tmp_path):
+    gathered = series.gather([maps(1), maps(2)], ["1.nrrd", "2.nrrd"])
+    for name in ("a.seq.nrrd", "a.pvd", "a.vox"):
+        series.write(gathered, tmp_path / name)
+        write_presets(tmp_path / name)
+    (tmp_path / "a.mrb").touch()
+    told = document(gallery(tmp_path, tmp_path / "page.html"))["volumes"][0]["orders"][0]
+    assert {command["viewer"]: command["command"] for command in told["commands"]} == {
+        "ParaView": "paraview --script=a.pvd.paraview.py",
+        # a bundle holds all that the scene names
+        "3D Slicer": "Slicer a.mrb",
+        "CGV": "a_000.vox",
+    }
+    assert [link["name"] for link in told["files"]] == ["a.seq.nrrd", "a.pvd"]
+    assert told["frames"] == 4
 
 
 def test_no_text_ends_its_element_or_runs(tmp_path):

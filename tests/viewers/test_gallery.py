@@ -225,6 +225,25 @@ def test_the_camera_is_that_of_all_our_pictures(seen: Browser, page: Path) -> No
         assert (place["viewUp"], place["viewAngle"]) == ([0, -1, 0], expected.view_angle)
 
 
+def test_long_axes_are_averaged_and_single_slices_made_solid(seen: Browser, page: Path) -> None:
+    open_entry(seen, page, "maps")
+    data = np.random.default_rng(0).normal(size=(1, 7, 11)).astype(np.float32)
+    volume = Volume(data, (2, 3, 4), (10, -20, 30), ROTATION)
+    told = {"size": volume.size, "spacing": volume.spacing, "origin": volume.origin, "direction": ROTATION}
+    numbers = f"Float32Array.from({data.ravel().tolist()})"
+    found = seen.run(f"solid.fitting({json.dumps(told)}, {numbers}, 4)")
+    # at most 4 voxels along an axis: each third of 11, each second of 7; the last ones have fewer to average
+    averages = [[data[0, y : y + 2, x : x + 3].mean() for x in range(0, 11, 3)] for y in range(0, 7, 2)]
+    assert found["size"] == [4, 4, 2]
+    for place in range(2):
+        shown = [found["data"][str(16 * place + at)] for at in range(16)]
+        np.testing.assert_allclose(np.reshape(shown, (4, 4)), averages, atol=1e-6)
+    assert found["spacing"] == [6, 6, 4]
+    # the middle of the first voxels, and for z the face of the slice that is toward the viewer
+    middle = volume.affine @ (1, 0.5, -0.5, 1)
+    np.testing.assert_allclose(found["origin"], middle[:3])
+
+
 def test_a_slices_pixels_are_the_colours_of_its_values(seen: Browser, page: Path) -> None:
     open_entry(seen, page, "maps")
     for channel in range(CHANNELS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -72,20 +72,33 @@ def find(folder: Path) -> list[Found]:
     OSError
         If the folder cannot be read.
     """
-    paths: dict[str, set[Path]] = defaultdict(set)
-    frames: dict[str, list[Path]] = defaultdict(list)
+    groups: dict[str, _Group] = defaultdict(_Group)
     for path, extension in _volume_files(folder):
         stem = path.relative_to(folder).as_posix()[: -len(extension)].removesuffix(_SEQUENCE)
         numbered = _NUMBERED.fullmatch(stem)
         if numbered and _is_frame(path):
-            paths[numbered[1]].add(folder / f"{numbered[1]}{path.name[-len(extension) :]}")
-            frames[numbered[1]].append(path)
-        else:
-            paths[stem].add(path)
-    return [
-        Found(stem, tuple(sorted(paths[stem], key=_rank)), tuple(sorted(frames[stem], key=_rank)))
-        for stem in sorted(paths)
+            stem = numbered[1]
+            groups[_key(stem)].frames.append(path)
+            path = folder / f"{stem}{path.name[-len(extension) :]}"
+        groups[_key(stem)].names.add(stem)
+        groups[_key(stem)].paths.add(path)
+    found = [
+        Found(min(group.names), tuple(sorted(group.paths, key=_rank)), tuple(sorted(group.frames, key=_rank)))
+        for group in groups.values()
     ]
+    return sorted(found, key=lambda one: one.name)
+
+
+@dataclass
+class _Group:
+    names: set[str] = field(default_factory=set)
+    paths: set[Path] = field(default_factory=set)
+    frames: list[Path] = field(default_factory=list)
+
+
+def _key(stem: str) -> str:
+    """Return a name as files with an .mhd header have it: there, a plus stands for a percent sign."""
+    return stem.replace("%", "+")
 
 
 def _volume_files(folder: Path) -> Iterator[tuple[Path, str]]:

@@ -105,13 +105,14 @@ def test_values_colours_and_place_are_those_of_the_volume(tmp_path):
 def test_formats_of_one_volume_are_read_once_and_all_linked(tmp_path):
     folder = tmp_path / "a folder"
     folder.mkdir()
-    for name in ("conv1.vox", "conv1.nii.gz", "conv1.nrrd"):
+    # in the names of .vox files with an .mhd header, + stands for %
+    for name in ("a+3A1.vox", "a%3A1.nii.gz", "a%3A1.nrrd"):
         write(maps(), folder / name)
     page = gallery(folder, tmp_path / "page.html")
     (told,) = document(page)["volumes"]
     (order,) = told["orders"]
     assert [link["href"] for link in order["files"]] == [
-        f"a%20folder/conv1.{extension}" for extension in ("nrrd", "nii.gz", "vox")
+        f"a%20folder/{name}" for name in ("a%253A1.nrrd", "a%253A1.nii.gz", "a%2B3A1.vox")
     ]
     assert [link["bytes"] for link in order["files"]] == [
         (folder / link["name"]).stat().st_size for link in order["files"]

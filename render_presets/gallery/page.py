@@ -16,8 +16,11 @@ from converters.errors import CnnVisError
 from ..drawing import BACKGROUND, OUTLINE
 from ..montage import NOT_FINITE
 
-SCRIPTS = ("vtk.min.js", "values.js", "transfer.js", "camera.js", "solid.js", "slice.js", "maps.js", "app.js")
-"""In the order in which they run; each but the first adds one global."""
+SCRIPTS = (
+    *("vtk.min.js", "values.js", "transfer.js", "camera.js", "reveal.js"),
+    *("solid.js", "slice.js", "maps.js", "app.js"),
+)
+"""In the order in which they run; each adds one global."""
 
 _LICENSES = "vtk.LICENSES.txt"
 _PLACE = re.compile(r"\{\{(\w+)\}\}")

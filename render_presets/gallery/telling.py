@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -16,6 +17,8 @@ from ..drawing import number, printable
 Lines = list[tuple[str, str]]
 
 _QUANTITIES = {"act": "activations", "grad": "gradient", "weight": "weights", "input": "what the network saw"}
+_PAIR = re.compile(r"\d+,\d+")
+
 _LONGEST = 16
 """Numbers of a list that are all told."""
 
@@ -61,14 +64,14 @@ def source(volume: Volume) -> list[str]:
 
 
 def slices(volume: Volume) -> tuple[str, tuple[str, ...]]:
-    """Return what a slice is, a channel or just a slice, and the slices' labels."""
+    """Return what a slice is, a channel, a kernel or just a slice, and the slices' labels."""
     if volume.frames is None:
-        return _word(volume.facts), volume.labels
+        return _word(volume.facts, volume.labels), volume.labels
     series = volume.facts.get("series")
     count = volume.data.shape[1]
     labels = series.get("slices") if isinstance(series, Mapping) else None
     if isinstance(series, Mapping) and isinstance(labels, list) and len(labels) == count:
-        return _word(series), tuple(map(str, labels))
+        return _word(series, labels), tuple(map(str, labels))
     return "slice", tuple(map(str, range(count)))
 
 
@@ -76,7 +79,8 @@ def frames(volume: Volume) -> tuple[str, tuple[str, ...]]:
     """Return what a frame is, and the frames' labels; of a 3-D volume none."""
     if volume.frames is None:
         return "frame", ()
-    return ("channel" if _word(volume.facts) == "channel" else "frame"), volume.labels
+    word = _word(volume.facts, volume.labels)
+    return ("frame" if word == "slice" else word), volume.labels
 
 
 def order(volume: Volume) -> str | None:
@@ -119,10 +123,12 @@ def _lines(facts: Mapping[str, Any]) -> Lines:
     return [line for key, fact in facts.items() for line in _flat((key,), fact)]
 
 
-def _word(facts: Mapping[str, Any]) -> str:
+def _word(facts: Mapping[str, Any], labels: Sequence[Any]) -> str:
     layout = facts.get("layout")
-    stacked = isinstance(layout, Mapping) and layout.get("kind") == "stack"
-    return "channel" if stacked else "slice"
+    if not isinstance(layout, Mapping) or layout.get("kind") != "stack":
+        return "slice"
+    # those of filters are called by the output and the input that they join
+    return "kernel" if all(_PAIR.fullmatch(str(label)) for label in labels) else "channel"
 
 
 def _frame_facts(volume: Volume) -> list[Mapping[str, Any]]:

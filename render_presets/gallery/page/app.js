@@ -254,6 +254,10 @@ const app = (() => {
     part("play").textContent = "Stop";
   }
 
+  function sizeOf({ size, frame: { word, labels } }) {
+    return size.join(" × ") + (labels.length ? ` × ${plural(labels.length, word)}` : "");
+  }
+
   /** Show a volume of the list. */
   async function open(index) {
     stop();
@@ -262,13 +266,13 @@ const app = (() => {
     for (const button of part("volumes").querySelectorAll("button")) {
       if (Number(button.dataset.index) === index) {
         button.setAttribute("aria-current", "true");
-        button.scrollIntoView({ block: "nearest", inline: "nearest" });
+        // one is the list's column, the other its row in narrow windows
+        for (const list of [part("volumes").parentElement, part("volumes")]) reveal(list, button);
       } else button.removeAttribute("aria-current");
     }
     const frames = volume.frame.labels.length;
     part("name").textContent = volume.title;
-    const size = volume.size.join(" × ") + (frames ? ` × ${plural(frames, volume.frame.word)}` : "");
-    part("what").textContent = [volume.kind, ...volume.source, size].filter(Boolean).join(" · ");
+    part("what").textContent = [volume.kind, ...volume.source, sizeOf(volume)].filter(Boolean).join(" · ");
     fill(part("order"), ...state.orders.map(({ title }) => made("option", title)));
     part("order-control").hidden = state.orders.length < 2;
     part("frame-control").hidden = !frames;
@@ -298,7 +302,7 @@ const app = (() => {
       const item = made("li", null);
       const button = made("button", null, { type: "button", "data-index": String(index), title: volume.name });
       button.append(made("b", volume.title), made("small", volume.kind));
-      button.append(made("small", volume.size.join(" × ")));
+      button.append(made("small", sizeOf(volume)));
       for (const name of told(volume, false)) button.append(made("small", name));
       button.addEventListener("click", () => (location.hash = String(index + 1)));
       item.append(button);

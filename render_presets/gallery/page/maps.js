@@ -3,7 +3,6 @@
 /** All slices side by side, as a list of which one is chosen. */
 const maps = (() => {
   const LARGEST = 64;
-  const MARGIN = 8;
 
   /** Return the picture of a slice, of large ones each second, third ... value. */
   function thumbnail(canvas, data, volume, notFinite) {
@@ -76,11 +75,7 @@ const maps = (() => {
       item?.setAttribute("aria-selected", "true");
       if (!item) return;
       item.tabIndex = 0;
-      // the page itself stays where it is
-      const above = item.offsetTop - list.offsetTop - list.scrollTop;
-      const below = above + item.offsetHeight - list.clientHeight;
-      if (above < 0) list.scrollTop += above - MARGIN;
-      else if (below > 0) list.scrollTop += below + MARGIN;
+      reveal(list, item);
     }
 
     /** Return how many tiles stand in a row. */

@@ -102,9 +102,9 @@ const solid = (() => {
   }
 
   /** Return points a little farther out, so that the volume does not swallow the lines between them. */
-  function around(points) {
+  function around(points, factor) {
     const center = [0, 1, 2].map((axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length);
-    return points.map((point) => point.map((part, axis) => center[axis] + 1.004 * (part - center[axis])));
+    return points.map((point) => point.map((part, axis) => center[axis] + factor * (part - center[axis])));
   }
 
   /** Put a 3-D view into an element. */
@@ -196,7 +196,7 @@ const solid = (() => {
         const diagonal = Math.hypot(...box.size.map((count, axis) => count * box.spacing[axis]));
         step = Math.max(Math.min(Math.min(...box.spacing) / 2, diagonal / FEWEST), diagonal / SAMPLES);
         setFunction(volume.function, place);
-        edges.mapper.setInputData(lines(around(camera.corners(box)), EDGES));
+        edges.mapper.setInputData(lines(around(camera.corners(box), 1.004), EDGES));
         renderer.removeAllViewProps();
         renderer.addVolume(actor);
         renderer.addActor(edges.actor);
@@ -210,7 +210,8 @@ const solid = (() => {
       if (!volume) return;
       const [right, bottom] = volume.size.map((count) => count - 1);
       const ends = [[0, 0], [right, 0], [right, bottom], [0, bottom]];
-      const points = around(ends.map(([x, y]) => camera.position(volume, [x, y, place])));
+      // and a little farther, so that it lies around the box where both meet
+      const points = around(ends.map(([x, y]) => camera.position(volume, [x, y, place])), 1.015);
       mark.mapper.setInputData(lines(points, [[0, 1], [1, 2], [2, 3], [3, 0]]));
       mark.actor.setVisibility(visible);
       draw();

@@ -542,6 +542,7 @@ def test_packed_and_left_out_volumes(
     assert "to within" in text(chromium, "precision")
     chromium.run("location.hash = '2'")
     chromium.wait("document.getElementById('name').textContent === '2-large'")
+    chromium.wait("document.body.dataset.opened === '1'")
     assert "too many for a browser" in text(chromium, "reason")
     assert not chromium.run("document.getElementById('views').checkVisibility()")
     assert chromium.run("document.querySelectorAll('#files a').length") == 1

@@ -29,8 +29,6 @@ const app = (() => {
   /** Return how two labels follow each other: numbers in them by their size. */
   const byLabel = new Intl.Collator("en", { numeric: true }).compare;
 
-  // --- orders
-
   const rowOf = (volume, frame) => volume.importance.scores[volume.importance.scores.length > 1 ? frame : 0];
 
   /** Return the orders that a volume can be shown in: those of its files first. */
@@ -79,8 +77,6 @@ const app = (() => {
       share: most > least ? (scores[at] - least) / (most - least) : 0,
     };
   }
-
-  // --- the views
 
   const failure = solid.problem();
   const view3d = failure ? null : solid.view(part("solid"), gallery.look);
@@ -136,16 +132,14 @@ const app = (() => {
     const { volume, frame } = state;
     const data = await values.of(volume, frame);
     if (volume !== state.volume || frame !== state.frame) return;
-    const slice = state.order ? chosen() : null;
+    const kept = state.order ? chosen() : null;
     state.data = data;
     state.order = state.orders[part("order").selectedIndex].permutation();
     view3d?.show(volume, permuted(data, state.order, sliceLength()));
     viewMaps.show(volume, data, state.order, importanceOf);
-    goTo(slice === null ? 0 : state.order.indexOf(slice));
+    goTo(kept === null ? 0 : state.order.indexOf(kept));
     document.body.dataset.shown = `${gallery.volumes.indexOf(volume)} ${part("order").selectedIndex} ${frame}`;
   }
-
-  // --- what is told of a volume
 
   function fill(list, ...elements) {
     list.replaceChildren(...elements);
@@ -224,8 +218,6 @@ const app = (() => {
     fill(part("provenance"), ...sections);
   }
 
-  // --- what can be chosen
-
   function tellFrame() {
     const { volume, frame } = state;
     const label = volume.frame.labels[frame];
@@ -254,6 +246,13 @@ const app = (() => {
     part("play").textContent = "Stop";
   }
 
+  /** Say why there are no pictures of the volume. */
+  function notShown(reason) {
+    part("reason").textContent = `Not drawn here: ${reason}. Its files are below.`;
+    part("reason").hidden = false;
+    part("views").hidden = part("maps-section").hidden = true;
+  }
+
   function sizeOf({ size, frame: { word, labels } }) {
     return size.join(" × ") + (labels.length ? ` × ${plural(labels.length, word)}` : "");
   }
@@ -279,10 +278,9 @@ const app = (() => {
     part("frame").max = String(frames - 1);
     part("frame-word").textContent = capital(volume.frame.word);
     part("place").max = String(volume.slice.labels.length - 1);
-    part("reason").hidden = !volume.reason;
-    part("reason").textContent = volume.reason ? `Not drawn here: ${volume.reason}. Its files are below.` : "";
-    part("views").hidden = Boolean(volume.reason);
-    part("maps-section").hidden = Boolean(volume.reason) || volume.slice.labels.length < 2;
+    part("reason").hidden = true;
+    part("views").hidden = false;
+    part("maps-section").hidden = volume.slice.labels.length < 2;
     part("maps-title").textContent = `All ${plural(volume.slice.labels.length, volume.slice.word)}`;
     part("criterion").textContent = volume.importance ? `bars: importance, ${volume.importance.criterion}` : "";
     tellFrame();
@@ -290,8 +288,9 @@ const app = (() => {
     tellCommands(volume);
     tellFiles(volume);
     tellProvenance(volume);
-    if (volume.values.length) await show();
-    else document.body.dataset.shown = `${index} - -`;
+    if (volume.values.length) await show().catch(notShown);
+    else notShown(volume.reason);
+    document.body.dataset.opened = String(index);
   }
 
   function listVolumes() {

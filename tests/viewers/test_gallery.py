@@ -477,6 +477,21 @@ def test_without_webgl_the_slices_work(seen: Browser, page: Path) -> None:
         seen.send("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
 
 
+def test_the_slices_outlive_the_3d_view(chromium: Browser, page: Path) -> None:
+    open_entry(chromium, page, "maps")
+    chromium.run(
+        "document.querySelector('#solid canvas').getContext('webgl2')"
+        ".getExtension('WEBGL_lose_context').loseContext()"
+    )
+    chromium.wait("document.getElementById('no-solid').checkVisibility()")
+    assert "gave the 3-D view up" in text(chromium, "no-solid")
+    choose_order(chromium, "smooth")
+    chromium.run("document.querySelectorAll('#maps li')[0].click()")
+    assert_pixels(slice_pixels(chromium), maps().data[PERMUTATION[0]], fitted(maps()))
+    # the browser tells of the loss itself
+    assert not [told for told in chromium.complaints() if "CONTEXT_LOST_WEBGL" not in told]
+
+
 def test_without_float_textures_the_picture_is_nearly_the_same(chromium: Browser, page: Path) -> None:
     open_entry(chromium, page, "waves")
     first = solid(chromium)

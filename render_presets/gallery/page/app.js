@@ -6,6 +6,7 @@ const app = (() => {
   const notFinite = gallery.look.not_finite;
   const part = (name) => document.getElementById(name);
   const FRAME_TIME = 900;
+  const LOST = "The graphics card gave the 3-D view up. The slices work without; reload the page to try again.";
 
   const state = { volume: null, orders: [], order: null, frame: 0, place: 0, data: null, cursor: null, playing: 0 };
 
@@ -79,14 +80,16 @@ const app = (() => {
   }
 
   const failure = solid.problem();
-  const view3d = failure ? null : solid.view(part("solid"), gallery.look);
+  const view3d = failure ? null : solid.view(part("solid"), gallery.look, () => withoutSolid(LOST));
   const viewSlice = slice.view(part("slice"), part("plane"), part("cursor"), readAt, (steps) => goTo(state.place + steps));
   const viewMaps = maps.view(part("maps"), goTo, notFinite);
 
-  if (failure) {
+  if (failure) withoutSolid(failure);
+
+  function withoutSolid(reason) {
     part("solid").hidden = true;
     part("reset").disabled = part("marked").disabled = true;
-    part("no-solid").textContent = failure;
+    part("no-solid").textContent = reason;
     part("no-solid").hidden = false;
   }
 

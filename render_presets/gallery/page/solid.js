@@ -107,8 +107,8 @@ const solid = (() => {
     return points.map((point) => point.map((part, axis) => center[axis] + factor * (part - center[axis])));
   }
 
-  /** Put a 3-D view into an element. */
-  function view(element, look) {
+  /** Put a 3-D view into an element; `lost()` is called if the graphics card gives it up. */
+  function view(element, look, lost) {
     const gl = vtk.OpenGLRenderWindow.newInstance();
     const window_ = vtk.RenderWindow.newInstance();
     const renderer = vtk.Renderer.newInstance();
@@ -136,6 +136,7 @@ const solid = (() => {
 
     let volume = null;
     let box = null;
+    let alive = true;
     let turn = camera.START;
     let step = 1;
     let waiting = 0;
@@ -148,7 +149,7 @@ const solid = (() => {
     function now() {
       waiting = 0;
       const { clientWidth: width, clientHeight: height } = element;
-      if (!volume || !width || !height) return;
+      if (!alive || !volume || !width || !height) return;
       const ratio = Math.min(window.devicePixelRatio || 1, 2);
       gl.setSize(Math.round(width * ratio), Math.round(height * ratio));
       mapper.setSampleDistance(turning ? FASTER * step : step);
@@ -279,6 +280,10 @@ const solid = (() => {
         { passive: false },
       );
       new ResizeObserver(draw).observe(element);
+      gl.getCanvas().addEventListener("webglcontextlost", () => {
+        alive = false;
+        lost();
+      });
     }
 
     listen();

@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"""
 The network sees: {predicted(out)}
 
-{len(written)} files and more are in {out}. A look without a viewer: open index.html in a browser. As pictures,
+{len(written)} files and more are in {out}. A look without a viewer: index.html in a browser, or the pictures
 montage.png and preview.png; and what would make the cat more of a cat, in its first filters and a layer:
 filters.png and gradient.png. In a viewer:
 

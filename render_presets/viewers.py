@@ -53,6 +53,7 @@ VIEWERS = {
 SCENES: dict[str, tuple[str, Callable[[Sequence[Scene], Path], None]]] = {
     ".mrml": ("slicer", slicer.write_mrml),
     ".mrb": ("slicer", slicer.write_bundle),
+    ".py": ("paraview", paraview.write_script),
 }
 """By the extension of a scene: the viewer that opens it, and ``write(scenes, path)``."""
 

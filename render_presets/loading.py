@@ -61,7 +61,7 @@ def load(preset: str | Path) -> TransferFunction | Foreign:
 
 
 def choose(*volumes: Volume) -> TransferFunction | Foreign:
-    """Return `signed` for volumes with negative values that count, else `activation`.
+    """Return `gray` for what networks see, `signed` where negative values count, else `activation`.
 
     Raises
     ------
@@ -69,6 +69,8 @@ def choose(*volumes: Volume) -> TransferFunction | Foreign:
         If no value is finite.
     """
     low, high = value_range(volumes, (1.0, 99.0))
+    if volumes[0].facts.get("quantity") == "input":
+        return load("gray")
     return load("signed" if -low > NEGATIVE_SHARE * max(high, 0.0) else "activation")
 
 

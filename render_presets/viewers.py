@@ -57,8 +57,8 @@ SCENES: dict[str, tuple[str, Callable[[Sequence[Scene], Path], None]]] = {
 }
 """By the extension of a scene: the viewer that opens it, and ``write(scenes, path)``."""
 
-_BELOW = "xray"
-"""The look of a volume that others lie in."""
+_BELOW = {"slicer": "xray"}
+"""By viewer: the look of a volume that others lie in; ParaView shows only slices of it."""
 
 
 def write_presets(
@@ -121,8 +121,8 @@ def write_scene(paths: Sequence[Path], out: Path, presets: Sequence[str | None] 
     out : Path
         The scene: its extension is one of `SCENES`; its folder must exist.
     presets : sequence of str or None, optional
-        A transfer function for each, as `write_presets` takes it. By default those that suit the values; the
-        first of several, which the others lie in, is shown as by X-rays.
+        A transfer function for each, as `write_presets` takes it. By default those that suit the values; in
+        3D Slicer, the first of several, which the others lie in, is shown as by X-rays.
 
     Returns
     -------
@@ -141,7 +141,8 @@ def write_scene(paths: Sequence[Path], out: Path, presets: Sequence[str | None] 
     if form is None:
         raise PresetError(f"{out}: unknown kind of scene; known are {' '.join(SCENES)}")
     viewer, write = form
-    presets = presets or [_BELOW if len(paths) > 1 and not number else None for number in range(len(paths))]
+    below = _BELOW.get(viewer) if len(paths) > 1 else None
+    presets = presets or [below, *[None] * (len(paths) - 1)]
     functions = [None if preset is None else load(preset) for preset in presets]
     if len(functions) != len(paths):
         raise PresetError(f"{len(functions)} presets for {len(paths)} volumes")

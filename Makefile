@@ -183,6 +183,7 @@ bench: $(VENV)/.test-installed $(DEMO_MODEL)
 	$(BIN)/python -m benchmarks.caffe
 	$(BIN)/python -m benchmarks.gradients
 	$(BIN)/python -m benchmarks.ordering
+	$(BIN)/python -m benchmarks.rendering
 
 clean:
 	rm -rf demo/out demo/upstream demo/model build ./*.egg-info

@@ -44,7 +44,7 @@ class Stage:
     Parameters
     ----------
     look : dict
-        Size, background, line, colors, opacities, unit, interpolate.
+        Size, background, line, outline, colors, opacities, unit, interpolate.
     """
 
     def __init__(self, look: Message) -> None:
@@ -61,6 +61,7 @@ class Stage:
         self._box.GetProperty().SetColor(look["line"])
         self._box.GetProperty().SetLineWidth(OVERSAMPLING)
         self._box.GetProperty().LightingOff()
+        self._box.SetVisibility(look["outline"])
         self._renderer = vtkRenderer()
         self._renderer.SetBackground(look["background"])
         self._renderer.AddVolume(_volume(self._mapper, look))

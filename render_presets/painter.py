@@ -48,9 +48,11 @@ class Painter:
         Width and height of the pictures.
     theme : Theme
         Colours of background and box.
+    outline : bool
+        Whether the box is drawn.
     """
 
-    def __init__(self, fitted: Fitted, size: tuple[int, int], theme: Theme) -> None:
+    def __init__(self, fitted: Fitted, size: tuple[int, int], theme: Theme, outline: bool = True) -> None:
         self._fitted = fitted
         self._size = size
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
@@ -60,7 +62,7 @@ class Painter:
             stdout=subprocess.PIPE,
             stderr=self._errors,
         )
-        self._unsent: list[dict[str, Any]] = [_stage(leveled(fitted), size, theme)]
+        self._unsent: list[dict[str, Any]] = [_stage(leveled(fitted), size, theme, outline)]
 
     def __enter__(self) -> Self:
         return self
@@ -146,11 +148,18 @@ def _open(pipe: IO[bytes] | None) -> IO[bytes]:
     return pipe
 
 
-def _stage(fitted: Fitted, size: tuple[int, int], theme: Theme) -> dict[str, Any]:
+def sample_distance(volume: Volume) -> float:
+    """Return the distance at which rays take samples: half a voxel, or a 512th of the box's diagonal."""
+    diagonal = float(np.linalg.norm(extent(volume)))
+    return max(min(volume.spacing) / 2, diagonal / _SAMPLES)
+
+
+def _stage(fitted: Fitted, size: tuple[int, int], theme: Theme, outline: bool) -> dict[str, Any]:
     return {
         "size": size,
         "background": [part / 255 for part in theme.paper],
         "line": [part / 255 for part in theme.outline],
+        "outline": outline,
         "colors": fitted.colors,
         "opacities": fitted.opacities,
         "unit": fitted.unit,
@@ -159,14 +168,13 @@ def _stage(fitted: Fitted, size: tuple[int, int], theme: Theme) -> dict[str, Any
 
 
 def _place(volume: Volume) -> dict[str, Any]:
-    diagonal = float(np.linalg.norm(extent(volume)))
     return {
         "shape": volume.data.shape,
         "spacing": volume.spacing,
         "origin": volume.origin,
         "direction": volume.direction,
         "corners": _around(corners(volume)),
-        "sample_distance": max(min(volume.spacing) / 2, diagonal / _SAMPLES),
+        "sample_distance": sample_distance(volume),
     }
 
 

@@ -192,7 +192,7 @@ def _frames(
     volumes: Sequence[Volume], fitted: Fitted, canvas: _Canvas, labels: Sequence[str]
 ) -> Iterator[Image]:
     view, size, able = canvas.view, None, True
-    with Painter(fitted, canvas.inner, view.theme) as painter:
+    with Painter(fitted, canvas.inner, view.theme, view.outline) as painter:
         for index, volume in enumerate(volumes):
             check_frames(volume)
             if size is None:
@@ -220,7 +220,7 @@ def _turned(volume: Volume, fitted: Fitted, count: int, canvas: _Canvas, label: 
     eyes = turntable(
         thickened(volume), count, canvas.aspect, view.azimuth, view.elevation, view.zoom, view.fill
     )
-    with Painter(fitted, canvas.inner, view.theme) as painter:
+    with Painter(fitted, canvas.inner, view.theme, view.outline) as painter:
         try:
             painter.show(volume)
             for eye in eyes:

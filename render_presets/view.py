@@ -27,6 +27,8 @@ class View:
         Its name, or ``#rrggbb``; see `theme.backgrounds`. Text and lines get colours that go with it.
     axes : bool
         Whether the box's edges are labelled: names, units, numbers at the ends.
+    outline : bool
+        Whether the edges of the box are drawn; a projection has them always.
 
     Raises
     ------
@@ -39,6 +41,7 @@ class View:
     zoom: float = 1.0
     background: str = "dark"
     axes: bool = False
+    outline: bool = True
 
     def __post_init__(self) -> None:
         if not -360 <= self.azimuth <= 360:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -28,11 +30,18 @@ def test_levels_and_the_function_over_them_go_together():
     fitted = fit(load("signed"), volume)
     levels = spread(volume.data, fitted)
     assert levels.dtype == np.uint16
-    # half a level is 1/131070 of the range, and opacities and colours change by less than 20 over it
+    # half a level is 33/131070 of the range, and opacities and colours change by less than 20 over it
     colors = texture.leveled(fitted).rgba(levels)
     np.testing.assert_allclose(
-        colors, fitted.rgba(fitted.shown(volume.data)).reshape(-1, 4), atol=20 / 131070
+        colors, fitted.rgba(fitted.shown(volume.data)).reshape(-1, 4), atol=20 * 33 / 131070
     )
+
+
+def test_levels_reach_beyond_the_range():
+    volume = Volume(np.array([[[-3.0, 0, 1, 5, 16.9, 17, 99]]]))
+    fitted = fit(replace(load("activation"), values=(0.0, 1.0)), volume)
+    values = np.array([-3, 0, 1, 5, 16.9, 17, 17])
+    np.testing.assert_allclose(spread(volume.data, fitted), (values + 16) / 33 * 65535, atol=0.5)
 
 
 def test_levels_are_made_block_by_block(monkeypatch):
@@ -51,12 +60,16 @@ def test_values_that_are_not_finite_get_the_clearest_level():
 
 def test_what_is_clear_may_lie_outside_the_colours():
     fitted = Fitted("own", ((1, 1, 0, 0), (2, 0, 0, 1)), ((0, 0.0), (1, 0.8), (2, 0.8)), 1.0)
+    # half a level is 33/131070 of the range, over which opacity rises by 0.8
     levels = spread([np.nan, 1.0, 2.0, 9.0], fitted)
-    assert texture.leveled(fitted).rgba(levels)[:, 3] == pytest.approx([0, 0.8, 0.8, 0.8], abs=1e-4)
+    assert texture.leveled(fitted).rgba(levels)[:, 3] == pytest.approx([0, 0.8, 0.8, 0.8], abs=2.1e-4)
 
 
 @pytest.mark.parametrize("top", [float(np.finfo(np.float32).max), 1e-40])
 def test_extreme_ranges(top):
     fitted = fit(load("signed"), Volume(np.array([[[-top, 0, top]]])))
-    assert spread([-top, 0, top], fitted).tolist() == [0, 32768, 65535]
+    low, middle, high = spread([-top, 0, top], fitted).tolist()
+    assert middle == 32768
+    assert high - middle == pytest.approx(middle - low, abs=1)
+    assert high - low >= 65535 // 33
     assert np.isfinite([x for x, *_ in texture.leveled(fitted).colors]).all()

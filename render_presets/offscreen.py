@@ -30,7 +30,8 @@ def main(folder: Path) -> None:
     renderer = vtkRenderer()
     renderer.SetBackground(scene["background"])
     renderer.AddVolume(_volume(scene, np.load(folder / "values.npy", allow_pickle=False)))
-    renderer.AddActor(_outline(scene))
+    if scene["corners"]:
+        renderer.AddActor(_outline(scene))
     _aim(renderer.GetActiveCamera(), scene["camera"])
     renderer.ResetCameraClippingRange()
     window = vtkRenderWindow()

@@ -33,12 +33,26 @@ PATIENCE = 300
 _AXIS = 1024
 """Voxels along an axis that every OpenGL takes in a 3-D texture."""
 
+_HEADROOM = 16.0
+"""How far values may lie beyond the range of the transfer function, in lengths of it.
+
+Viewers interpolate between the values of a file, however high: next to a very high one, most of the way to a
+low neighbour is above the range. Values cut at its end would make all that is bright thinner and darker. From 16
+lengths on, less than 6 % of the way is left for the range, and VTK's table, which spans all values, gets coarse.
+"""
+
 _SAMPLES = 512
 _SMALLEST, _LARGEST = (200, 150), 4096
 _ADVICE = "VTK needs an OpenGL library, on Debian and Ubuntu: apt install libegl1 libgl1-mesa-dri"
 
 
-def render(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600), legend: bool = True) -> Image:
+def render(
+    volume: Volume,
+    fitted: Fitted,
+    size: tuple[int, int] = (800, 600),
+    legend: bool = True,
+    outline: bool = True,
+) -> Image:
     """Draw a volume, upright and a little from the right and from above.
 
     Parameters
@@ -51,6 +65,8 @@ def render(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600), l
         Width and height of the whole picture in pixels.
     legend : bool
         Whether a strip at the bottom tells source, size, range and colours.
+    outline : bool
+        Whether the edges of the volume's box are drawn; a projection has them always.
 
     Returns
     -------
@@ -77,7 +93,7 @@ def render(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600), l
         )
     inner = (size[0], size[1] - STRIP) if legend else size
     try:
-        picture = Image.fromarray(_by_vtk(_solid(volume, fitted), fitted, inner))
+        picture = Image.fromarray(_by_vtk(_solid(volume, fitted), fitted, inner, outline))
     except _NoPictureError as reason:
         warnings.warn(f"a plain projection instead of a 3-D picture: {reason}", CnnVisWarning, stacklevel=2)
         picture = project(volume, fitted, inner)
@@ -88,12 +104,12 @@ class _NoPictureError(Exception):
     """VTK did not draw; says why."""
 
 
-def _by_vtk(volume: Volume, fitted: Fitted, size: tuple[int, int]) -> NDArray[np.uint8]:
+def _by_vtk(volume: Volume, fitted: Fitted, size: tuple[int, int], outline: bool) -> NDArray[np.uint8]:
     """Return the picture, shape (height, width, 3), that a child process draws of a finite volume."""
     with tempfile.TemporaryDirectory(prefix="cnnvis-") as name:
         folder = Path(name)
         np.save(folder / "values.npy", volume.data)
-        (folder / "scene.json").write_text(json.dumps(_scene(volume, fitted, size)), encoding="utf-8")
+        (folder / "scene.json").write_text(json.dumps(_scene(volume, fitted, size, outline)), encoding="utf-8")
         try:
             done = subprocess.run(
                 [sys.executable, "-P", offscreen.__file__, name],
@@ -118,8 +134,7 @@ def _reason(code: int, stderr: str) -> str:
     return f"VTK ended with code {code} {last}".strip()
 
 
-def _scene(volume: Volume, fitted: Fitted, size: tuple[int, int]) -> dict[str, object]:
-    diagonal = float(np.linalg.norm(extent(volume)))
+def _scene(volume: Volume, fitted: Fitted, size: tuple[int, int], outline: bool) -> dict[str, object]:
     return {
         "size": size,
         "background": BACKGROUND,
@@ -127,13 +142,13 @@ def _scene(volume: Volume, fitted: Fitted, size: tuple[int, int]) -> dict[str, o
         "spacing": volume.spacing,
         "origin": volume.origin,
         "direction": volume.direction,
-        "corners": _around(corners(volume)),
+        "corners": _around(corners(volume)) if outline else None,
         "camera": asdict(camera(volume, size[0] / size[1])),
         "colors": fitted.colors,
         "opacities": fitted.opacities,
         "unit": fitted.unit,
         "interpolate": fitted.interpolate,
-        "sample_distance": max(min(volume.spacing) / 2, diagonal / _SAMPLES),
+        "sample_distance": sample_distance(volume),
     }
 
 
@@ -144,9 +159,17 @@ def _around(points: NDArray[np.float64]) -> list[list[float]]:
     return box
 
 
+def sample_distance(volume: Volume) -> float:
+    """Return the distance at which rays take samples: half a voxel, or a 512th of the box's diagonal."""
+    diagonal = float(np.linalg.norm(extent(volume)))
+    return max(min(volume.spacing) / 2, diagonal / _SAMPLES)
+
+
 def _solid(volume: Volume, fitted: Fitted) -> Volume:
-    """Return the volume as OpenGL takes it: within the range, neither flat nor too long along any axis."""
-    return _thickened(_shrunk(volume.replace(data=fitted.shown(volume.data), labels=())))
+    """Return the volume as OpenGL takes it: all finite, neither flat nor too long along any axis."""
+    # an outlier must not weigh on the neighbours that it is averaged with
+    headroom = 0.0 if max(volume.size) > _AXIS else _HEADROOM
+    return _thickened(_shrunk(volume.replace(data=fitted.shown(volume.data, headroom), labels=())))
 
 
 def _shrunk(volume: Volume) -> Volume:

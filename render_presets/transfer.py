@@ -129,14 +129,22 @@ class Fitted:
         _, values = min(runs, key=lambda run: run[0])
         return values[0] / 2 + values[-1] / 2
 
-    def shown(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return values as a renderer takes them: all finite and within the range.
+    def shown(self, values: NDArray[np.float32], headroom: float = 0.0) -> NDArray[np.float32]:
+        """Return values as a renderer takes them: all finite, and within the range or near it.
 
-        An outlier would stretch a renderer's table, which spans all values, and bleed into its neighbours
-        where these are interpolated; NaN and infinite values become `clear`.
+        An outlier would stretch a renderer's table, which spans all values; NaN and infinite values become
+        `clear`.
+
+        Parameters
+        ----------
+        values : ndarray of float32
+            In any shape.
+        headroom : float
+            How far values may lie beyond the ends of the range, in lengths of the range.
         """
-        low, high = map(np.float32, self.range)
-        known = np.clip(values, low, high)
+        low, high = self.range
+        room, most = headroom * (high - low), float(np.finfo(np.float32).max)
+        known = np.clip(values, np.float32(max(low - room, -most)), np.float32(min(high + room, most)))
         shown: NDArray[np.float32] = np.where(np.isfinite(values), known, np.float32(self.clear))
         return shown
 

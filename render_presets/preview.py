@@ -36,9 +36,10 @@ _AXIS = 1024
 _HEADROOM = 16.0
 """How far values may lie beyond the range of the transfer function, in lengths of it.
 
-Viewers interpolate between the values of a file, however high: next to a very high one, most of the way to a
-low neighbour is above the range. Values cut at its end would make all that is bright thinner and darker. From 16
-lengths on, less than 6 % of the way is left for the range, and VTK's table, which spans all values, gets coarse.
+Viewers interpolate between the values of a file, however high: next to a very high one, most of the way to
+a low neighbour is above the range. Values cut at its end would make all that is bright thinner and darker.
+Beyond 16 lengths, less than 6 % of the way is left for the range, and VTK's table, which spans all values,
+gets coarse.
 """
 
 _SAMPLES = 512
@@ -109,7 +110,9 @@ def _by_vtk(volume: Volume, fitted: Fitted, size: tuple[int, int], outline: bool
     with tempfile.TemporaryDirectory(prefix="cnnvis-") as name:
         folder = Path(name)
         np.save(folder / "values.npy", volume.data)
-        (folder / "scene.json").write_text(json.dumps(_scene(volume, fitted, size, outline)), encoding="utf-8")
+        (folder / "scene.json").write_text(
+            json.dumps(_scene(volume, fitted, size, outline)), encoding="utf-8"
+        )
         try:
             done = subprocess.run(
                 [sys.executable, "-P", offscreen.__file__, name],

@@ -132,6 +132,31 @@ def draw_scene(path, size, frames=1):
     return answer
 
 
+def draw_space(path, size, distance=None):
+    """Draw the 3-D view of a scene, with samples at a distance in voxels; by default as Slicer chooses it."""
+    from slicer_view import SpaceView
+
+    application = Application()
+    view = SpaceView(application.logic, application.scene, size)
+    application.open(path)
+    volume = view.renderer.GetVolumes().GetItemAsObject(0)
+    if distance:
+        volume.GetMapper().SetLockSampleDistanceToInputSpacing(False)
+        volume.GetMapper().SetSampleDistance(distance)
+    return {
+        "version": slicer_version(),
+        "picture": view.picture(),
+        "distance": volume.GetMapper().GetSampleDistance(),
+        "shade": volume.GetProperty().GetShade(),
+    }
+
+
+def slicer_version():
+    from importlib.metadata import version
+
+    return version("slicer-core")
+
+
 class Application:
     """A scene with the logic around it; logics do not keep each other alive, this does."""
 
@@ -255,5 +280,6 @@ jobs.run(
         "scene": open_scene,
         "play": play_scene,
         "draw": draw_scene,
+        "space": draw_space,
     }
 )

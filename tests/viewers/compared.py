@@ -106,11 +106,12 @@ def sample_distance(volume: Volume) -> float:
 
 @dataclass(frozen=True)
 class Shown:
-    """A volume that is drawn: in which format and stored type it lies in a file."""
+    """A volume that is drawn: in which format and stored type it lies in a file, and the picture's size."""
 
     volume: Volume
     form: str
     dtype: str = "float32"
+    size: tuple[int, int] = SIZE
 
 
 @dataclass(frozen=True)
@@ -121,13 +122,13 @@ class Drawn:
     facts: Mapping[str, Any]
 
 
-def by_paraview(shown: Mapping[str, Shown], folder: Path, size: tuple[int, int] = SIZE) -> dict[str, Drawn]:
+def by_paraview(shown: Mapping[str, Shown], folder: Path) -> dict[str, Drawn]:
     """Draw volumes in one ParaView, each by the script that we write for its file."""
     from PIL import Image
 
     scripts = {name: _made(one, folder / name, "paraview", ".py") for name, one in shown.items()}
     jobs = {
-        name: Job("draw", {"script": str(script), "picture": f"{script}.png", "size": size})
+        name: Job("draw", {"script": str(script), "picture": f"{script}.png", "size": shown[name].size})
         for name, script in scripts.items()
     }
     drawn = {}
@@ -138,26 +139,26 @@ def by_paraview(shown: Mapping[str, Shown], folder: Path, size: tuple[int, int] 
     return drawn
 
 
-def by_slicer(shown: Mapping[str, Shown], folder: Path, size: tuple[int, int] = SIZE) -> dict[str, Drawn]:
+def by_slicer(shown: Mapping[str, Shown], folder: Path) -> dict[str, Drawn]:
     """Draw volumes in one 3D Slicer, each by the scene that we write for its file."""
     jobs = {}
     for name, one in shown.items():
         scene = _made(one, folder / name, "slicer", ".mrml")
         # its rays go by voxels
         distance = sample_distance(one.volume) / step_length(one.volume)
-        jobs[name] = Job("space", {"path": str(scene), "size": size, "distance": distance})
+        jobs[name] = Job("space", {"path": str(scene), "size": one.size, "distance": distance})
     return {
         name: Drawn(answer["picture"], {key: answer[key] for key in ("version", "shade", "distance")})
         for name, answer in slicer.drive(jobs, folder).items()
     }
 
 
-def by_preview(volume: Volume, folder: Path, size: tuple[int, int] = SIZE) -> Picture:
+def by_preview(volume: Volume, folder: Path) -> Picture:
     """Return our preview of a volume file, with samples as far apart as in ParaView."""
     folder.mkdir()
     volume = read(write_volume(volume, "nrrd", folder / "values").path)
     with mock.patch.object(preview, "sample_distance", sample_distance):
-        return np.asarray(render(volume, fit(choose(volume), volume), size, legend=False, outline=False))
+        return np.asarray(render(volume, fit(choose(volume), volume), SIZE, legend=False, outline=False))
 
 
 def present() -> dict[str, Volume]:

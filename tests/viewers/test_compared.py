@@ -18,7 +18,7 @@ from .pictures import Picture, WrongPictureError
 
 pytestmark = pytest.mark.viewer
 
-SMALL = (200, 200)
+SMALL = (128, 128)
 DTYPES = ("uint8", "int16", "float32")
 FORMS = {
     "paraview": ("vti", "vtk", "hdf", "nrrd", "nhdr", "mhd", "mha", "vox+mhd"),
@@ -39,17 +39,16 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Everything:
     volumes = compared.present()
     own: dict[str, Mapping[str, Drawn]] = {}
     small: dict[tuple[str, str, str], Drawn] = {}
-    for viewer, form in (("paraview", "vti"), ("slicer", "nrrd")):
-        draw = compared.by_paraview if viewer == "paraview" else compared.by_slicer
-        own[viewer] = draw(
-            {name: Shown(volume, form) for name, volume in volumes.items()}, tmp_path_factory.mktemp(viewer)
-        )
+    for viewer, draw in (("paraview", compared.by_paraview), ("slicer", compared.by_slicer)):
+        large = {name: Shown(volume, FORMS[viewer][0]) for name, volume in volumes.items()}
         files = {
-            f"{form}-{dtype}": Shown(compared.gradient(), form, dtype)
+            f"{form}-{dtype}": Shown(compared.gradient(), form, dtype, SMALL)
             for form, dtype in itertools.product(FORMS[viewer], DTYPES)
         }
-        of_files = draw(files, tmp_path_factory.mktemp(viewer), SMALL)
-        small |= {(viewer, one.form, one.dtype): of_files[name] for name, one in files.items()}
+        # viewers start slowly
+        all_drawn = draw(large | files, tmp_path_factory.mktemp(viewer))
+        own[viewer] = {name: all_drawn[name] for name in large}
+        small |= {(viewer, one.form, one.dtype): all_drawn[name] for name, one in files.items()}
     folder = tmp_path_factory.mktemp("preview")
     own["preview"] = {
         name: Drawn(compared.by_preview(volume, folder / name), {}) for name, volume in volumes.items()

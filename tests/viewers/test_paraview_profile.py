@@ -1,4 +1,4 @@
-"""A preset of ours that is imported again into a user's profile stays what it is."""
+"""Presets of ours that are imported into one profile of a user stay what they are."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ from .processes import Job
 pytestmark = pytest.mark.viewer
 
 
-def test_a_preset_that_is_imported_twice_stays_what_it_is(tmp_path: Path) -> None:
-    file = write_volume(letter(), "vti", tmp_path / "letter", "float32")
-    (preset,) = [path for path in write_presets(file.path, ["paraview"]) if path.suffix == ".json"]
-    (document,) = json.loads(preset.read_text(encoding="utf-8"))
-    job = Job("preset", {"path": str(preset), "name": document["Name"]})
-    # twice while ParaView runs, and again when it is started the next time; the profile is the folder's
-    answers = [*paraview.drive({"first": job, "again": job}, tmp_path).values()]
-    answers += paraview.drive({"later": job}, tmp_path).values()
-    for answer in answers:
+def test_presets_in_one_profile_stay_what_they_are(tmp_path: Path) -> None:
+    documents, jobs = {}, {}
+    for name, factor in (("weak", 1), ("strong", 100)):
+        volume = letter().replace(data=factor * letter().data)
+        file = write_volume(volume, "vti", tmp_path / name, "float32")
+        (preset,) = [path for path in write_presets(file.path, ["paraview"]) if path.suffix == ".json"]
+        (documents[name],) = json.loads(preset.read_text(encoding="utf-8"))
+        jobs[name] = Job("preset", {"path": str(preset), "name": documents[name]["Name"]})
+    # each twice while ParaView runs, and again when it is started the next time; the profile is the folder's
+    first = {"weak": jobs["weak"], "strong": jobs["strong"], "strong again": jobs["strong"]}
+    runs = [paraview.drive(first | {"weak again": jobs["weak"]}, tmp_path), paraview.drive(jobs, tmp_path)]
+    for name, answer in [answer for answers in runs for answer in answers.items()]:
+        document = documents[name.split()[0]]
         np.testing.assert_allclose(answer["colors"], document["RGBPoints"], rtol=1e-12)
         np.testing.assert_allclose(answer["opacities"], document["Points"], rtol=1e-12)

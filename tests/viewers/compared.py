@@ -106,12 +106,30 @@ def sample_distance(volume: Volume) -> float:
 
 @dataclass(frozen=True)
 class Shown:
-    """A volume that is drawn: in which format and stored type it lies in a file, and the picture's size."""
+    """A volume that is drawn.
+
+    Parameters
+    ----------
+    volume : Volume
+        What to draw.
+    form, dtype : str
+        Format and stored type of its file.
+    size : tuple of int
+        Of the picture.
+    turn : float
+        Degrees that the camera is moved to the right; Slicer then chooses the distance of samples itself.
+    """
 
     volume: Volume
     form: str
     dtype: str = "float32"
     size: tuple[int, int] = SIZE
+    turn: float = 0.0
+
+    @property
+    def view(self) -> dict[str, Any]:
+        """What the viewers' drivers are told of the picture."""
+        return {"size": self.size, "turn": self.turn}
 
 
 @dataclass(frozen=True)
@@ -128,7 +146,7 @@ def by_paraview(shown: Mapping[str, Shown], folder: Path) -> dict[str, Drawn]:
 
     scripts = {name: _made(one, folder / name, "paraview", ".py") for name, one in shown.items()}
     jobs = {
-        name: Job("draw", {"script": str(script), "picture": f"{script}.png", "size": shown[name].size})
+        name: Job("draw", {"script": str(script), "picture": f"{script}.png", **shown[name].view})
         for name, script in scripts.items()
     }
     drawn = {}
@@ -144,9 +162,9 @@ def by_slicer(shown: Mapping[str, Shown], folder: Path) -> dict[str, Drawn]:
     jobs = {}
     for name, one in shown.items():
         scene = _made(one, folder / name, "slicer", ".mrml")
-        # its rays go by voxels
-        distance = sample_distance(one.volume) / step_length(one.volume)
-        jobs[name] = Job("space", {"path": str(scene), "size": one.size, "distance": distance})
+        # its rays go by voxels: a step has another length in each direction, and this one along our view
+        distance = 0.0 if one.turn else sample_distance(one.volume) / step_length(one.volume)
+        jobs[name] = Job("space", {"path": str(scene), "distance": distance, **one.view})
     return {
         name: Drawn(answer["picture"], {key: answer[key] for key in ("version", "shade", "distance")})
         for name, answer in slicer.drive(jobs, folder).items()

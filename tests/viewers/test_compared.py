@@ -28,10 +28,11 @@ FORMS = {
 
 @dataclass(frozen=True)
 class Everything:
-    """What all viewers drew: by volume, and of one volume by viewer, format and stored type."""
+    """What viewers drew: by viewer and volume; by viewer, format and type; and by viewer, from the side."""
 
     compared: Mapping[str, Mapping[str, Drawn]]
     small: Mapping[tuple[str, str, str], Drawn]
+    sides: Mapping[str, Picture]
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +40,24 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Everything:
     volumes = compared.present()
     own: dict[str, Mapping[str, Drawn]] = {}
     small: dict[tuple[str, str, str], Drawn] = {}
+    sides: dict[str, Picture] = {}
     for viewer, draw in (("paraview", compared.by_paraview), ("slicer", compared.by_slicer)):
         large = {name: Shown(volume, FORMS[viewer][0]) for name, volume in volumes.items()}
         files = {
             f"{form}-{dtype}": Shown(compared.gradient(), form, dtype, SMALL)
             for form, dtype in itertools.product(FORMS[viewer], DTYPES)
         }
+        aside = {"aside": Shown(compared.stack(), FORMS[viewer][0], turn=50)}
         # viewers start slowly
-        all_drawn = draw(large | files, tmp_path_factory.mktemp(viewer))
+        all_drawn = draw(large | files | aside, tmp_path_factory.mktemp(viewer))
+        sides[viewer] = all_drawn["aside"].picture
         own[viewer] = {name: all_drawn[name] for name in large}
         small |= {(viewer, one.form, one.dtype): all_drawn[name] for name, one in files.items()}
     folder = tmp_path_factory.mktemp("preview")
     own["preview"] = {
         name: Drawn(compared.by_preview(volume, folder / name), {}) for name, volume in volumes.items()
     }
-    return Everything(own, small)
+    return Everything(own, small, sides)
 
 
 def picture(drawn: Everything, viewer: str, name: str) -> Picture:
@@ -68,6 +72,13 @@ def picture(drawn: Everything, viewer: str, name: str) -> Picture:
 def test_viewers_draw_the_same(pair: tuple[str, str], name: str, drawn: Everything) -> None:
     one, other = (picture(drawn, viewer, name) for viewer in pair)
     check_alike(one, other)
+
+
+def test_a_stack_is_as_dense_from_the_side(drawn: Everything) -> None:
+    # its voxels are 16 x 16 x 1: by voxels, as Slicer goes, it would be clear where it is dense in front
+    check_alike(drawn.sides["paraview"], drawn.sides["slicer"])
+    with pytest.raises(WrongPictureError):
+        check_alike(drawn.sides["slicer"], drawn.compared["slicer"]["stack"].picture)
 
 
 @pytest.mark.parametrize("viewer", ["paraview", "slicer"])

@@ -93,11 +93,17 @@ def apply_preset(path, name):
     }
 
 
-def draw(script, picture, size):
-    """Run one of our scripts in a view of its own, with nothing but the volume; return how that is drawn."""
+def draw(script, picture, size, turn):
+    """Run one of our scripts in a view of its own, with nothing but the volume; return how that is drawn.
+
+    The camera then goes so many degrees to the right around the volume.
+    """
     view = simple.CreateRenderView()
     sys.argv = [script, "--bare", "--screenshot", picture, "--size", "{}x{}".format(*size)]
     runpy.run_path(script, run_name="__main__")
+    if turn:
+        view.GetActiveCamera().Azimuth(turn)
+        simple.SaveScreenshot(picture, view, ImageResolution=size)
     display = simple.GetDisplayProperties(simple.GetActiveSource(), view)
     answer = {"version": str(simple.GetParaViewVersion()), "shade": display.Shade}
     for source in simple.GetSources().values():

@@ -132,8 +132,11 @@ def draw_scene(path, size, frames=1):
     return answer
 
 
-def draw_space(path, size, distance=None):
-    """Draw the 3-D view of a scene, with samples at a distance in voxels; by default as Slicer chooses it."""
+def draw_space(path, size, distance, turn):
+    """Draw the 3-D view of a scene, with samples at a distance in voxels, or 0 as Slicer chooses it.
+
+    The camera first goes so many degrees to the right around the volume.
+    """
     from slicer_view import SpaceView
 
     application = Application()
@@ -143,6 +146,7 @@ def draw_space(path, size, distance=None):
     if distance:
         volume.GetMapper().SetLockSampleDistanceToInputSpacing(False)
         volume.GetMapper().SetSampleDistance(distance)
+    view.renderer.GetActiveCamera().Azimuth(turn)
     return {
         "version": slicer_version(),
         "picture": view.picture(),

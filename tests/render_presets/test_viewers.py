@@ -147,7 +147,7 @@ def test_own_preset(tmp_path):
     (tmp_path / "own.json").write_text(json.dumps(own))
     write(ramp(), tmp_path / "a.vti")
     preset = write_presets(tmp_path / "a.vti", ["paraview"], preset=str(tmp_path / "own.json"))[0]
-    assert json.loads(preset.read_text())[0]["Name"] == "cnnvis own look v2"
+    assert json.loads(preset.read_text())[0]["Name"] == "cnnvis own look v2 a.vti"
 
 
 def test_frames(tmp_path):

@@ -17,7 +17,8 @@ PRESET ?= auto
 OUT ?= volumes
 ARCHIVE ?= $(OUT)-archive.zip
 
-.PHONY: help venv demo upstream volumes presets montages archive real-caffe test test-caffe test-viewers check-networks bench clean
+.PHONY: help venv demo upstream volumes presets montages archive real-caffe test test-caffe test-viewers check-networks bench \
+  gallery-bundle clean
 .DELETE_ON_ERROR:
 
 help:
@@ -32,6 +33,7 @@ help:
 	@echo "make test-viewers  tests in ParaView, 3D Slicer, ITK and teem (Debian or Ubuntu, as root)"
 	@echo "make check-networks  gradients of whole networks in full size beside central differences"
 	@echo "make bench         speed side by side with others"
+	@echo "make gallery-bundle  builds what the gallery uses of vtk.js anew, by npm: only after a change in bundle/"
 	@echo "Further variables: ORDER LAYOUT PRESET PREPROCESS OUT PYTHON VENV"
 	@echo "ORDER=smooth, or ORDER=conv1.json that cnnvis order --save wrote"
 	@echo "OPTIONS='--size 64x64 --dtype uint8' goes to cnnvis activations as it is"
@@ -184,6 +186,10 @@ bench: $(VENV)/.test-installed $(DEMO_MODEL)
 	$(BIN)/python -m benchmarks.gradients
 	$(BIN)/python -m benchmarks.ordering
 	$(BIN)/python -m benchmarks.rendering
+
+# The result is kept in the repository, so that who installs the package needs no node; a test builds it anew.
+gallery-bundle:
+	cd bundle && npm ci --silent && node build.js ../render_presets/gallery/page
 
 clean:
 	rm -rf demo/out demo/upstream demo/model build ./*.egg-info

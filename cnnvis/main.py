@@ -18,7 +18,7 @@ from .options import mute
 COMMANDS = (
     *("layers", "activations", "gradients", "maximize", "weights", "to-onnx"),
     *("order", "series", "convert", "info"),
-    *("preset", "scene", "render", "montage"),
+    *("preset", "scene", "render", "montage", "gallery"),
     *("archive", "verify"),
 )
 

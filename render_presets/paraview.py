@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 from converters.volume import Volume
 
@@ -16,8 +17,11 @@ from .transfer import Fitted
 
 def files(scene: Scene) -> dict[str, str]:
     """Return the files for a volume, as name ending -> text."""
+    fitted = scene.fitted.per(cell_length(scene.volume))
+    # ParaView applies the first preset of a name that it ever imported; other volumes have other values
+    own = replace(fitted, name=f"{fitted.name} {scene.path.name}")
     return {
-        ".paraview.json": preset(scene.fitted.per(cell_length(scene.volume))),
+        ".paraview.json": preset(own),
         ".paraview.py": script(scene),
     }
 

@@ -22,6 +22,7 @@ parser.add_argument("--screenshot", metavar="OUT.png")
 parser.add_argument("--size", default="800x600", help="width x height in pixels")
 parser.add_argument("--azimuth", type=float, default=AZIMUTH, help="degrees to the right; 0 looks along +z")
 parser.add_argument("--elevation", type=float, default=ELEVATION, help="degrees above")
+parser.add_argument("--bare", action="store_true", help="only the volume: no colour bar, no outline")
 options = parser.parse_known_args(sys.argv[1:])[0]
 size = [int(side) for side in options.size.split("x")]
 
@@ -72,11 +73,12 @@ bar.Title, bar.ComponentTitle = TITLE, ""
 bar.Orientation, bar.ScalarBarLength, bar.ScalarBarThickness = "Horizontal", 0.22, 10
 bar.TitleFontSize, bar.LabelFontSize = 13, 12
 bar.WindowLocation = "Lower Right Corner"
-display.SetScalarBarVisibility(view, True)
+display.SetScalarBarVisibility(view, not options.bare)
 
 outline = simple.Show(simple.Outline(Input=source), view)
 outline.AmbientColor = outline.DiffuseColor = OUTLINE
 outline.Ambient, outline.Diffuse = 1.0, 0.0
+outline.Visibility = not options.bare
 
 # The camera looks along +z with -y up, turned by the angles, from where the whole box is just in the picture:
 # a corner p is, seen from the place d on the axis through c, if |p - c| <= slope * (depth - d).

@@ -54,7 +54,7 @@ SCENES: dict[str, tuple[str, Callable[[Sequence[Scene], Path], None]]] = {
     ".mrml": ("slicer", slicer.write_mrml),
     ".mrb": ("slicer", slicer.write_bundle),
 }
-"""By the extension of a scene: the viewer that opens it, and ``write(scenes, path)``."""
+"""By the extension of a scene: its viewer, and ``write(scenes, path)``, which may write more beside it."""
 
 _BELOW = "xray"
 """The look of a volume that others lie in."""

@@ -170,6 +170,7 @@ def test_presets_come_along(cnnvis, net, picture, tmp_path):
     wanted = {
         ".nrrd.vp",
         ".nrrd.slicer.vp.json",
+        ".nrrd.sp",
         ".nrrd.mrml",
         ".vti.paraview.json",
         ".vti.paraview.py",
@@ -361,13 +362,26 @@ def test_preset_montage_and_render(cnnvis, net, picture, tmp_path):
     extract(cnnvis, net, picture, tmp_path, "--layer", "conv1")
     volume = tmp_path / "model-net_img-ramp_layer-conv1_act.nrrd"
     presets = cnnvis("preset", volume, "--viewer", "slicer", "-o", tmp_path / "presets")
-    assert [Path(line).suffix for line in presets.out] == [".vp", ".json", ".mrml"]
+    assert [Path(line).suffix for line in presets.out] == [".vp", ".json", ".sp", ".mrml"]
     montage = cnnvis("montage", volume, "-o", tmp_path / "montage.png")
     rendering = cnnvis("render", volume, "-o", tmp_path / "render.png", "--size", "300x200")
     for result, size in ((montage, None), (rendering, (300, 200))):
         with Image.open(result.out[0]) as png:
             assert size in (None, png.size)
             assert np.asarray(png.convert("L")).std() > 3
+
+
+def test_gallery(cnnvis, net, picture, tmp_path):
+    extract(cnnvis, net, picture, tmp_path / "volumes", "--layer", "conv1", "--format", "nrrd,vti")
+    (tmp_path / "volumes" / "void.nrrd").touch()
+    result = cnnvis("gallery", tmp_path / "volumes", "-o", tmp_path / "page.html", "--title", "A & B")
+    assert (result.code, result.out) == (0, [str(tmp_path / "page.html")])
+    void = tmp_path / "volumes" / "void.nrrd"
+    assert result.err == f"cnnvis: note: left out: {void}: the file is empty\n"
+    assert "<h1>A &amp; B</h1>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert cnnvis("gallery", tmp_path / "volumes", "-o", tmp_path / "new").out == [
+        str(tmp_path / "new" / "index.html")
+    ]
 
 
 def test_archive_and_verify(cnnvis, net, picture, tmp_path):

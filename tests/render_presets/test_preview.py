@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from dataclasses import replace
 from itertools import islice, product
 
 import numpy as np
@@ -71,6 +72,25 @@ def test_colours_are_those_of_the_transfer_function():
     column, row = (round(v) for v in place(volume, (4, 4, 0)))
     assert drawn(volume)[row, column].tolist() == pytest.approx([255, 255, 255], abs=3)
     assert drawn(volume)[2, 2].tolist() == pytest.approx([255 * part for part in BACKGROUND], abs=1)
+
+
+def test_what_is_above_the_range_is_interpolated_and_not_cut():
+    white = []
+    for high in (1.0, 10.0):
+        data = np.zeros((9, 30, 41), np.float32)
+        data[..., 20] = high
+        volume = Volume(data)
+        look = fit(replace(load("activation"), values=(0.0, 1.0)), volume)
+        pixels = np.asarray(render(volume, look, SIZE, legend=False, view=View(outline=False)), int)
+        # 0.7 voxels from the high plane, where the value is 0.3 or 3
+        column, row = (round(v) for v in place(volume, (20.7, 15, 0)))
+        white.append(bool(pixels[row, column].min() > 240))
+    assert white == [False, True]
+
+
+def test_a_silent_volume_without_outline_is_nothing():
+    pixels = drawn(block(0), view=View(outline=False))
+    assert (pixels == pixels[0, 0]).all()
 
 
 def test_labels_keep_their_colours():

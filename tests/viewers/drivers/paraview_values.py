@@ -1,5 +1,6 @@
 """Reads files in ParaView, and says what it found there. Runs in pvbatch."""
 
+import runpy
 import sys
 from pathlib import Path
 
@@ -92,6 +93,25 @@ def apply_preset(path, name):
     }
 
 
+def draw(script, picture, size, turn):
+    """Run one of our scripts in a view of its own, with nothing but the volume; return how that is drawn.
+
+    The camera then goes so many degrees to the right around the volume.
+    """
+    view = simple.CreateRenderView()
+    sys.argv = [script, "--bare", "--screenshot", picture, "--size", "{}x{}".format(*size)]
+    runpy.run_path(script, run_name="__main__")
+    if turn:
+        view.GetActiveCamera().Azimuth(turn)
+        simple.SaveScreenshot(picture, view, ImageResolution=size)
+    display = simple.GetDisplayProperties(simple.GetActiveSource(), view)
+    answer = {"version": str(simple.GetParaViewVersion()), "shade": display.Shade}
+    for source in simple.GetSources().values():
+        simple.Delete(source)
+    simple.Delete(view)
+    return answer
+
+
 jobs.run(
     {
         "open": open_volume,
@@ -99,5 +119,6 @@ jobs.run(
         "components": open_components,
         "show": show,
         "preset": apply_preset,
+        "draw": draw,
     }
 )

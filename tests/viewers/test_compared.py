@@ -48,11 +48,12 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Everything:
             for form, dtype in itertools.product(FORMS[viewer], DTYPES)
         }
         aside = {"aside": Shown(compared.stack(), FORMS[viewer][0], turn=50)}
-        # viewers start slowly
-        all_drawn = draw(large | files | aside, tmp_path_factory.mktemp(viewer))
-        sides[viewer] = all_drawn["aside"].picture
-        own[viewer] = {name: all_drawn[name] for name in large}
-        small |= {(viewer, one.form, one.dtype): all_drawn[name] for name, one in files.items()}
+        # two processes of half a minute at most: they are ended after `processes.PATIENCE`
+        all_large = draw(large | aside, tmp_path_factory.mktemp(viewer))
+        all_small = draw(files, tmp_path_factory.mktemp(viewer))
+        sides[viewer] = all_large["aside"].picture
+        own[viewer] = {name: all_large[name] for name in large}
+        small |= {(viewer, one.form, one.dtype): all_small[name] for name, one in files.items()}
     folder = tmp_path_factory.mktemp("preview")
     own["preview"] = {
         name: Drawn(compared.by_preview(volume, folder / name), {}) for name, volume in volumes.items()

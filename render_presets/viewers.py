@@ -55,7 +55,7 @@ SCENES: dict[str, tuple[str, Callable[[Sequence[Scene], Path], None]]] = {
     ".mrb": ("slicer", slicer.write_bundle),
     ".py": ("paraview", paraview.write_script),
 }
-"""By the extension of a scene: the viewer that opens it, and ``write(scenes, path)``."""
+"""By the extension of a scene: its viewer, and ``write(scenes, path)``, which may write more beside it."""
 
 _BELOW = {"slicer": "xray"}
 """By viewer: the look of a volume that others lie in; ParaView shows only slices of it."""

@@ -29,7 +29,7 @@ def scene(file="ramp.vti", title="ramp"):
 def test_preset_is_an_array_of_one():
     fitted = scene().fitted
     (preset,) = json.loads(paraview.files(scene())[".paraview.json"])
-    assert preset["Name"] == "cnnvis activation v1"
+    assert preset["Name"] == "cnnvis activation v1 ramp.vti"
     assert np.array(preset["RGBPoints"]).reshape(-1, 4) == pytest.approx(np.array(fitted.colors))
     x, opacity, middle, sharpness = np.array(preset["Points"]).reshape(-1, 4).T
     assert set(middle) == {0.5}

@@ -22,10 +22,10 @@ PRESETS = Path(render_presets.__file__).parent / "transfer_functions"
         ("a.vti", ["paraview.json", "paraview.py"]),
         ("a.vtk", ["paraview.json", "paraview.py"]),
         ("a.hdf", ["paraview.json", "paraview.py"]),
-        ("a.nrrd", ["paraview.json", "paraview.py", "vp", "slicer.vp.json", "mrml"]),
-        ("a.nhdr", ["paraview.json", "paraview.py", "vp", "slicer.vp.json", "mrml"]),
-        ("a.mha", ["paraview.json", "paraview.py", "vp", "slicer.vp.json", "mrml"]),
-        ("a.nii.gz", ["vp", "slicer.vp.json", "mrml"]),
+        ("a.nrrd", ["paraview.json", "paraview.py", "vp", "slicer.vp.json", "sp", "mrml"]),
+        ("a.nhdr", ["paraview.json", "paraview.py", "vp", "slicer.vp.json", "sp", "mrml"]),
+        ("a.mha", ["paraview.json", "paraview.py", "vp", "slicer.vp.json", "sp", "mrml"]),
+        ("a.nii.gz", ["vp", "slicer.vp.json", "sp", "mrml"]),
         ("a.vox", ["cgv.xml"]),
     ],
 )
@@ -70,11 +70,11 @@ def test_units_are_what_the_viewer_sees(tmp_path, dtype):
         ("dogs.pvd", ["paraview.json", "paraview.py"]),
         ("dogs.vti.series", ["paraview.json", "paraview.py"]),
         ("dogs.vtkhdf", ["paraview.json", "paraview.py"]),
-        ("dogs.seq.nrrd", ["vp", "slicer.vp.json", "mrml"]),
+        ("dogs.seq.nrrd", ["vp", "slicer.vp.json", "sp", "mrml"]),
         ("dogs.vox", ["cgv.xml"]),
         ("dogs.nii.gz", []),
         # frames that are no steps in time, such as the maps of a 3-D network: Slicer plays them all the same
-        ("maps.nrrd", ["vp", "slicer.vp.json", "mrml"]),
+        ("maps.nrrd", ["vp", "slicer.vp.json", "sp", "mrml"]),
         ("maps.vtkhdf", []),
     ],
 )
@@ -117,7 +117,7 @@ def test_other_folder_is_told_by_relative_path(tmp_path):
     write(ramp(), volume)
     written = write_presets(volume, folder=tmp_path / "presets" / "new")
     assert {path.parent for path in written} == {tmp_path / "presets" / "new"}
-    script, scene = written[1], written[4]
+    script, scene = written[1], written[-1]
     assert volumes(script)[0]["file"] == "../../volumes/a.nrrd"
     storage = ElementTree.parse(scene).getroot().find("VolumeArchetypeStorage")
     assert storage.get("fileName") == "../../volumes/a.nrrd"
@@ -138,7 +138,7 @@ def test_own_preset(tmp_path):
     (tmp_path / "own.json").write_text(json.dumps(own))
     write(ramp(), tmp_path / "a.vti")
     preset = write_presets(tmp_path / "a.vti", ["paraview"], preset=str(tmp_path / "own.json"))[0]
-    assert json.loads(preset.read_text())[0]["Name"] == "cnnvis own look v2"
+    assert json.loads(preset.read_text())[0]["Name"] == "cnnvis own look v2 a.vti"
 
 
 def test_frames(tmp_path):

@@ -126,6 +126,25 @@ def _session():
     }
 
 
+def draw(script, picture, size, turn):
+    """Run one of our scripts in a view of its own, with nothing but the volume; return how that is drawn.
+
+    The camera then goes so many degrees to the right around the volume.
+    """
+    view = simple.CreateRenderView()
+    sys.argv = [script, "--bare", "--screenshot", picture, "--size", "{}x{}".format(*size)]
+    runpy.run_path(script, run_name="__main__")
+    if turn:
+        view.GetActiveCamera().Azimuth(turn)
+        simple.SaveScreenshot(picture, view, ImageResolution=size)
+    display = simple.GetDisplayProperties(simple.GetActiveSource(), view)
+    answer = {"version": str(simple.GetParaViewVersion()), "shade": display.Shade}
+    for source in simple.GetSources().values():
+        simple.Delete(source)
+    simple.Delete(view)
+    return answer
+
+
 jobs.run(
     {
         "open": open_volume,
@@ -134,5 +153,6 @@ jobs.run(
         "show": show,
         "preset": apply_preset,
         "script": run_script,
+        "draw": draw,
     }
 )

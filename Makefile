@@ -192,6 +192,7 @@ bench: $(VENV)/.test-installed $(DEMO_MODEL)
 	$(BIN)/python -m benchmarks.caffe
 	$(BIN)/python -m benchmarks.gradients
 	$(BIN)/python -m benchmarks.ordering
+	$(BIN)/python -m benchmarks.rendering
 
 # The result is kept in the repository, so that who installs the package needs no node; a test builds it anew.
 gallery-bundle:

@@ -122,7 +122,7 @@ def _script(volume: Volume, fitted: Fitted, source: tuple[Path, str | None] | No
         )
     copy = folder / "volume.vti"
     write(volume, copy)
-    text = script(Scene(copy.name, volume, fitted, volume.name))
+    text = script(Scene(copy, copy.name, volume, fitted, volume.name))
     file = folder / "volume.py"
     file.write_text(text, encoding="utf-8")
     return file

@@ -347,7 +347,7 @@ CASES = {
         ["render", "good.nrrd", "-o", "out.png", "--label", "a"],
         r"good\.nrrd: is one volume, so its frames need no --label",
     ),
-    "list that is none": (["render", "gone.pvd", "-o", "out.gif"], r"gone\.pvd: ),
+    "list that is none": (["render", "gone.pvd", "-o", "out.gif"], r"gone\.pvd: no such file"),
     "movie by ParaView": (
         ["render", "good.nrrd", "-o", "out.gif", "--with", "paraview"],
         r"out\.gif: --with paraview draws one picture, a \.png",

@@ -87,9 +87,9 @@ def command(
 ) -> None:
     """Render volumes off-screen, by VTK, with the transfer function that the viewers get.
 
-    A .png is one picture. A .gif or .mp4 of one volume is a turntable; of several volumes, or of a file that
-    holds a series (.seq.nrrd, .pvd, .vtkhdf, 4-D NIfTI), it plays them in the same colours from the same
-    place. MP4 needs the program ffmpeg.
+    A .png is one picture. A .gif or .mp4 of one volume is a turntable; of several volumes, or of a series in
+    any of the formats of `cnnvis series`, it plays them in the same colours from the same place. MP4 needs
+    the program ffmpeg.
 
     Needs no display; where no OpenGL library is installed, a projection is drawn without one.
 
@@ -114,7 +114,7 @@ def command(
     whole = open_frames(volume_paths, labels)
     shown = whole if frame is None else whole.only(frame)
     _check_count(shown, out, turn)
-    count = 1 if _kind(out) == ".png" else turn or max(len(shown.volumes), _TURN * (len(shown.volumes) == 1))
+    count = _count(shown, out, turn)
     with progress(1 + count, "pictures", quiet) as done:
         fitted = fitted_to(whole.volumes, whole.source, preset)
         done()
@@ -169,6 +169,13 @@ def _check_count(shown: Frames, out: Path, turn: int | None) -> None:
         raise click.ClickException(
             f"{shown.source}: has {count} frames: a turntable shows one, which --frame N chooses"
         )
+
+
+def _count(shown: Frames, out: Path, turn: int | None) -> int:
+    """Return how many pictures there will be."""
+    if _kind(out) == ".png" or len(shown.volumes) > 1:
+        return len(shown.volumes)
+    return _TURN if turn is None else turn
 
 
 def _series(shown: Frames, fitted: Fitted, look: _Look) -> Iterator[Image]:

@@ -144,19 +144,29 @@ def _on_rim(edge: Points, points: Points) -> bool:
 
 def _texts(draw: Any, axis: Axis, edge: Points, along: Points, away: Points) -> Iterator[_Text]:
     """Yield the numbers at the ends, then the title, which goes farther out where it meets them."""
-    level = 0.0
+    level, wide = 0.0, 0.0
     for letters, end, inward in ((axis.start, edge[0], along), (axis.end, edge[1], -along)):
         letters = shortened(draw, printable(letters), _TEXT, _ROOM / 2)
         half = _half(draw, letters)
-        level = max(level, float(np.abs(away) @ half) * 2)
+        level, wide = max(level, float(np.abs(away) @ half) * 2), max(wide, 2 * float(half[0]))
         # the next axis has its number at the same corner: each stays beside its own edge
-        place = end + (_GAP + np.abs(away) @ half) * away + np.abs(along) @ half * inward
-        yield _Text(letters, [_box(place, half)])
+        place = end + (_GAP + np.abs(away) @ half) * away
+        shifts = (1, 0, -1) if math.dist(*edge) < _ROOM / 2 else (1,)
+        yield _Text(letters, [_box(place + n * (np.abs(along) @ half) * inward, half) for n in shifts])
     letters = shortened(draw, printable(axis.title), _TEXT, _ROOM)
     turned = bool(abs(along[1]) > _STEEP)
     half = _half(draw, letters)[::-1] if turned else _half(draw, letters)
     place = edge.mean(axis=0) + (_GAP + np.abs(away) @ half) * away
-    yield _Text(letters, [_box(place, half), _box(place + (level + 3) * away, half)], True, turned)
+    places = [place + n * (level + 3) * away for n in range(3)]
+    if not turned and away[1] > 0:
+        # or beside the numbers, which are all that fits below a short edge
+        left, right = sorted(edge.tolist())
+        out = wide + 2 * _GAP + half[0]
+        places += [
+            np.array([x, y + _GAP + half[1]])
+            for x, y in ((right[0] + out, right[1]), (left[0] - out, left[1]))
+        ]
+    yield _Text(letters, [_box(place, half) for place in places], True, turned)
 
 
 def _write(picture: Image, text: _Text, box: Box, ink: Color) -> None:

@@ -315,8 +315,8 @@ CASES = {
         r"out\.png: is one picture: --turn and --fps go with \.gif or \.mp4",
     ),
     "turntable of one picture": (
-        ["render", "good.nrrd", "-o", "out.gif", "--turn", "1"],
-        r"a turntable has 2 to 720 pictures, not 1",
+        ["render", "good.nrrd", "-o", "out.gif", "--turn", "0"],
+        r"a turntable has 2 to 720 pictures, not 0",
     ),
     "movie too fast": (
         ["render", "good.nrrd", "-o", "out.gif", "--fps", "99"],

@@ -79,7 +79,7 @@ class Stage:
         Parameters
         ----------
         place : dict
-            Shape, spacing, origin, direction, corners, sample_distance.
+            Shape, spacing, origin, direction, corners, sample_distance, ray_distance.
         levels : file
             Where its levels are read from.
         """
@@ -95,6 +95,7 @@ class Stage:
         self._image.GetPointData().GetScalars().Modified()
         self._image.Modified()
         self._mapper.SetSampleDistance(place["sample_distance"])
+        self._mapper.SetImageSampleDistance(place["ray_distance"])
         self._box.SetMapper(_box_mapper(place["corners"]))
 
     def picture(self, camera: Message) -> NDArray[np.uint8]:

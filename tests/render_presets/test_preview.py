@@ -93,6 +93,16 @@ def test_a_silent_volume_without_outline_is_nothing():
     assert (pixels == pixels[0, 0]).all()
 
 
+def test_fewer_rays_for_many_voxels_look_alike(monkeypatch):
+    values = np.random.default_rng(3).random((12, 20, 24), np.float32)
+    plain = drawn(Volume(values))
+    monkeypatch.setattr(painter, "_MANY", 0)
+    fewer = drawn(Volume(values))
+    # edges are a little softer
+    assert 0 < np.abs(plain - fewer).mean() < 2
+    assert np.abs(plain - fewer[:, ::-1]).mean() > 10
+
+
 def test_labels_keep_their_colours():
     stripes = np.where(np.arange(40) % 4 < 2, 1.0, 5.0)
     volume = Volume(np.broadcast_to(stripes, (12, 30, 40)).copy())

@@ -107,7 +107,8 @@ def screenshot(script: Path, home: Path, size: tuple[int, int], view: View) -> P
     sizes = ["--size", "{}x{}".format(*size)]
     angles = [f"--azimuth={view.azimuth:g}", f"--elevation={view.elevation:g}"]
     with _display() as display:
-        said = _run(["pvbatch", str(script), "--screenshot", str(out), *sizes, *angles], home, display)
+        command = ["pvbatch", str(script), "--no-legend", "--screenshot", str(out), *sizes, *angles]
+        said = _run(command, home, display)
     if not out.is_file():
         raise PresetError(f"pvbatch drew nothing: {said or 'it does not say why'}")
     return out

@@ -60,11 +60,12 @@ def main() -> None:
         show_outline(outline, view, outlined and not options.bare)
         if way != "nothing":
             shown.append((volume, source, colors))
-    if not options.bare:
+    legend = not (options.bare or options.no_legend)
+    if legend:
         show_bars([(volume, colors) for volume, _, colors in shown], view, size[0])
         show_frame_names([(source, volume) for volume, source, _ in shown], view)
     crowded = len(shown) > 1 or any("(" in volume["title"] for volume, _, _ in shown)
-    room = ROOM_FOR_BARS if crowded and not options.bare else 0.0
+    room = ROOM_FOR_BARS if crowded and legend else 0.0
     look_at([corner for outline in boxes for corner in corners(outline)], view, size, options, room)
 
     simple.SetActiveSource(sources[0])
@@ -106,7 +107,8 @@ def read_options() -> argparse.Namespace:
     )
     parser.add_argument("--elevation", type=float, default=ELEVATION, help="degrees above it")
     parser.add_argument("--show", choices=["volume", "slices", "both"], help="how to show all volumes")
-    parser.add_argument("--bare", action="store_true", help="only the volumes: no bar, no outline, no text")
+    parser.add_argument("--no-legend", action="store_true", help="no colour bars, no names of frames")
+    parser.add_argument("--bare", action="store_true", help="only the volumes: no outlines either")
     return parser.parse_known_args(sys.argv[1:])[0]
 
 

@@ -56,7 +56,7 @@ def letter(width: int = 16) -> Volume:
     return Volume(data, (16 / width, 1.0, 1.25), (5.0, -3.0, 2.0), name="letter")
 
 
-def check(picture: Picture, volume: Volume) -> None:
+def check(picture: Picture, volume: Volume, bar: float = COLOR_BAR) -> None:
     """Check that a picture shows a volume.
 
     Parameters
@@ -65,6 +65,8 @@ def check(picture: Picture, volume: Volume) -> None:
         Rows, columns, RGB, on a dark background.
     volume : Volume
         What it should show: its voxels above zero, of a shape without symmetry such as `letter`.
+    bar : float
+        Where the colour bar begins: see `COLOR_BAR`.
 
     Raises
     ------
@@ -72,7 +74,7 @@ def check(picture: Picture, volume: Volume) -> None:
         If the picture is blank or saturated, or looks less like the volume than like one that is turned or
         mirrored.
     """
-    shown, right = _fitted(bright(picture)), _fitted(_silhouette(volume))
+    shown, right = _fitted(bright(picture, bar)), _fitted(_silhouette(volume))
     likeness = _overlap(shown, right)
     others = {pose: _fitted(_silhouette(turned)) for pose, turned in _poses(volume)}
     # a flat volume is its own mirror image
@@ -87,7 +89,7 @@ def check(picture: Picture, volume: Volume) -> None:
         )
 
 
-def bright(picture: Picture) -> Mask:
+def bright(picture: Picture, bar: float = COLOR_BAR) -> Mask:
     """Return where a picture is brighter than the outline of the volume's box, not counting the colour bar.
 
     Raises
@@ -96,7 +98,7 @@ def bright(picture: Picture) -> Mask:
         If this is nowhere, or more than half of the picture.
     """
     light = picture.max(axis=2)
-    light[round(COLOR_BAR * len(light)) :] = 0
+    light[round(bar * len(light)) :] = 0
     mask: Mask = light > OUTLINE
     if not mask.any():
         raise WrongPictureError("blank: nothing is bright")

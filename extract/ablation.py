@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,12 +23,17 @@ from .splitting import Shares, Split, split
 from .targets import scores
 
 if TYPE_CHECKING:
+    import onnx
+
     from .activations import Feed
     from .runner import Computer
 
-# Numbers that the rest of a network is fed with at a time, and those of a batch's channels.
-_TOGETHER = 2**22
-_LARGEST = 2**24
+# Numbers that the rest of a network is fed with at a time, and those of some images' channels: what fits a
+# processor's cache, for more takes several times as long.
+_TOGETHER = 2**19
+_LARGEST = 2**20
+# What a graph is fed with that sums shares: which filters are there, and what each adds.
+_KEPT, _ADDED = "kept filters", "added shares"
 
 _Feeds = Mapping[str, NDArray[Any]]
 
@@ -121,26 +127,6 @@ class Ablation:
                 results.append(self._stages_for(piece).run(piece, kept)[: count - start])
         return results[0] if len(results) == 1 else np.concatenate(results)
 
-    def drops(self, x: Feed, neurons: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Return by how much a neuron falls when each filter is removed by itself.
-
-        Parameters
-        ----------
-        x : ndarray or dict of ndarray
-            A batch of N images.
-        neurons : ndarray of int
-            Which element of the output, of shape (N, classes), counts for each image.
-
-        Returns
-        -------
-        ndarray of float32
-            Shape (N, filters): the neuron with all filters minus the neuron without one.
-        """
-        count = self.filters.count
-        values = self.run(x, np.concatenate([np.ones((1, count), bool), ~np.eye(count, dtype=bool)]))
-        of_images = values[np.arange(len(values)), :, neurons]
-        return of_images[:, :1] - of_images[:, 1:]
-
     def _stages_for(self, feeds: _Feeds) -> _Stages:
         """Return the sessions for inputs of these shapes, but for the number of images."""
         key = tuple(values.shape[1:] for values in feeds.values())
@@ -175,8 +161,10 @@ class _Stages:
         if parts.channels != filters.output:
             self._channels = fed_at(graph, [f"tensor:{filters.output}"]).runner([parts.channels], providers)
         self._rest: Computer | None = None
-        if parts.end != output:
+        if parts.shares is not None or parts.end != output:
             fed = fed_at(graph, [f"tensor:{name}" for name in (parts.end, *inner)])
+            if parts.shares is not None:
+                fed = Model(_summing(fed.proto, parts.end, parts.shares), fed.source)
             self._rest = fed.runner([output], providers)
         self._mix: _Chosen | _Summed | None = None
 
@@ -203,13 +191,15 @@ class _Stages:
         prepared = mix.prepared(values)
         for start in range(0, len(kept), step):
             chosen = kept[start : start + step]
-            result = mix.of(prepared, chosen)
-            if self._rest is not None:
-                fed = {
-                    name: np.repeat(sides[name], len(chosen), axis=0) if self._together else sides[name]
-                    for name in self._parts.sides
-                }
-                (result,) = self._rest.run({**fed, self._parts.end: result})
+            further = {
+                name: np.repeat(sides[name], len(chosen), axis=0) if self._together else sides[name]
+                for name in self._parts.sides
+            }
+            fed = mix.fed(prepared, chosen)
+            if self._rest is None:
+                (result,) = fed.values()
+            else:
+                (result,) = self._rest.run({**further, **fed})
             yield result.reshape(len(values), len(chosen), *result.shape[1:])
 
     def _apart(self, own: NDArray[Any]) -> NDArray[Any]:
@@ -222,7 +212,7 @@ class _Stages:
         constant = np.ascontiguousarray(np.broadcast_to(self._maps.reshape(shape), own.shape))
         absent = self._apart(constant)[0]
         if self._parts.shares is None:
-            return _Chosen(absent, self._parts.axis)
+            return _Chosen(absent, self._parts.axis, self._parts.end)
         return _Summed(absent.reshape(self._filters.count, -1), self._parts.shares)
 
 
@@ -232,6 +222,7 @@ class _Chosen:
 
     absent: NDArray[Any]
     axis: int
+    name: str
 
     @property
     def held(self) -> int:
@@ -246,12 +237,12 @@ class _Chosen:
     def prepared(self, values: NDArray[Any]) -> NDArray[Any]:
         return values[:, np.newaxis]
 
-    def of(self, prepared: NDArray[Any], kept: NDArray[np.bool_]) -> NDArray[Any]:
-        """Return the maps of each image and each choice, (images * choices, channels, ...)."""
+    def fed(self, prepared: NDArray[Any], kept: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+        """Return the maps of each image and each choice, (images * choices, channels, ...), by their name."""
         shape = [1] * prepared.ndim
         shape[1], shape[self.axis] = kept.shape
         mixed = np.where(kept.reshape(shape), prepared, self.absent)
-        return mixed.reshape(-1, *prepared.shape[2:])
+        return {self.name: mixed.reshape(-1, *prepared.shape[2:])}
 
 
 @dataclass(frozen=True)
@@ -277,8 +268,37 @@ class _Summed:
         result[:, -1] = self.absent.sum(axis=0) + self.shares.bias
         return result
 
-    def of(self, prepared: NDArray[Any], kept: NDArray[np.bool_]) -> NDArray[Any]:
-        """Return the sums of each image and each choice, (images * choices, outputs...)."""
+    def fed(self, prepared: NDArray[Any], kept: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+        """Return what a graph is fed with that `_summing` has made."""
         factors = np.pad(kept.astype(np.float32), ((0, 0), (0, 1)), constant_values=1)
-        sums: NDArray[np.float32] = np.matmul(factors, prepared)
-        return sums.reshape(-1, *self.shares.shape)
+        return {_KEPT: factors, _ADDED: prepared}
+
+
+def _summing(proto: onnx.ModelProto, end: str, shares: Shares) -> onnx.ModelProto:
+    """Return a graph that makes one of its inputs itself: sums of the shares that are kept."""
+    import onnx
+
+    result = onnx.ModelProto()
+    result.CopyFrom(proto)
+    graph = result.graph
+    inputs = [value for value in proto.graph.input if value.name != end]
+    del graph.input[:], graph.node[:]
+    kind = onnx.TensorProto.FLOAT
+    graph.input.extend(
+        [
+            *inputs,
+            onnx.helper.make_tensor_value_info(_KEPT, kind, ["choices", "parts"]),
+            onnx.helper.make_tensor_value_info(_ADDED, kind, ["images", "parts", math.prod(shares.shape)]),
+        ]
+    )
+    shape = np.array([-1, *shares.shape], np.int64)
+    sums, wanted = f"{end}:sums", f"{end}:shape"
+    graph.initializer.append(onnx.numpy_helper.from_array(shape, wanted))
+    graph.node.extend(
+        [
+            onnx.helper.make_node("MatMul", [_KEPT, _ADDED], [sums]),
+            onnx.helper.make_node("Reshape", [sums, wanted], [end]),
+            *proto.graph.node,
+        ]
+    )
+    return result

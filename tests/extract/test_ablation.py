@@ -186,17 +186,6 @@ def test_maps_become_what_they_are_told_to(tmp_path, case):
         np.testing.assert_allclose(got[:, number], expected, rtol=1e-5, atol=2e-5)
 
 
-def test_drops_of_neurons(tmp_path):
-    proto, model, x = network(tmp_path, "flattened maps")
-    filters = filters_of(model, "c")
-    neurons = np.array([2, 0, 3, 1])
-    got = Ablation(model, filters).drops(x, neurons)
-    whole = activations(model, x, ["y"])["y"][range(4), neurons]
-    for removed in range(6):
-        without = zeroed(tmp_path, proto, filters, [removed], x)[range(4), neurons]
-        np.testing.assert_allclose(got[:, removed], whole - without, rtol=1e-5, atol=2e-5)
-
-
 def test_what_is_shared_runs_once(tmp_path, monkeypatch):
     """The layers before the ablated one, and the channels behind it, run once for any number of choices."""
     from extract.runner import Runner

@@ -4,5 +4,20 @@ from .criteria import CRITERIA
 from .moments import Estimate
 from .state import StateFile
 from .study import ALL, Importance, Study, importance
+from .tables import Choice, document, normalized, ranks, read_scores, write_csv
 
-__all__ = ["ALL", "CRITERIA", "Estimate", "Importance", "StateFile", "Study", "importance"]
+__all__ = [
+    "ALL",
+    "CRITERIA",
+    "Choice",
+    "Estimate",
+    "Importance",
+    "StateFile",
+    "Study",
+    "document",
+    "importance",
+    "normalized",
+    "ranks",
+    "read_scores",
+    "write_csv",
+]

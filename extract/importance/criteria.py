@@ -53,6 +53,19 @@ class OfWeights:
     says: str
 
 
+@dataclass(frozen=True)
+class ByRemoval:
+    """A criterion that removes each filter by itself, as `extract.ablation` does.
+
+    Parameters
+    ----------
+    says : str
+        What it is, in a few words.
+    """
+
+    says: str
+
+
 def grad_l2(sketch: Sketch, part: Part) -> str:
     """sqrt(sum_j (dn / dw_j)^2): how fast the neuron changes with the filter's weights.
 
@@ -115,8 +128,8 @@ def act_max(sketch: Sketch, part: Part) -> str:
 
 def weight_l2(filters: Filters, weight: NDArray[Any], seed: int) -> NDArray[np.float64]:
     """sqrt(sum_j w_j^2), without the bias."""
-    squares: NDArray[np.float64] = np.square(filters.rows(weight), dtype=np.float64)
-    return np.sqrt(squares.sum(axis=1))
+    squares: NDArray[np.float64] = np.sum(np.square(filters.rows(weight), dtype=np.float64), axis=1)
+    return np.sqrt(squares)
 
 
 def random(filters: Filters, weight: NDArray[Any], seed: int) -> NDArray[np.float64]:
@@ -124,7 +137,7 @@ def random(filters: Filters, weight: NDArray[Any], seed: int) -> NDArray[np.floa
     return philox(filters.count, seed, zlib.crc32(filters.layer.encode()))
 
 
-CRITERIA: Mapping[str, OfPictures | OfWeights] = {
+CRITERIA: Mapping[str, OfPictures | OfWeights | ByRemoval] = {
     "grad_l2": OfPictures(grad_l2, "norm of d neuron / d weights"),
     "taylor_act": OfPictures(taylor_act, "|sum of activation * gradient|"),
     "taylor_weight": OfPictures(taylor_weight, "|sum of weight * gradient|"),
@@ -132,4 +145,6 @@ CRITERIA: Mapping[str, OfPictures | OfWeights] = {
     "act_max": OfPictures(act_max, "largest activation"),
     "weight_l2": OfWeights(weight_l2, "norm of the weights"),
     "random": OfWeights(random, "random numbers"),
+    # n with all filters minus n without this one: weights and bias 0. What all others try to foretell.
+    "ablation": ByRemoval("drop of the neuron without the filter"),
 }

@@ -69,6 +69,11 @@ class Moments:
         self._sums = np.zeros((replicates, columns))
         self._weights = np.zeros(replicates)
 
+    @property
+    def columns(self) -> int:
+        """How many values a row has."""
+        return len(self._mean)
+
     def add(self, rows: Floats, weights: Floats) -> None:
         """Add rows, shape (n, M), with what each counts in each replicate, shape (n, replicates)."""
         new = len(rows)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,11 +44,15 @@ class State:
     faults: list[Fault] = field(default_factory=list)
     contents: str = ""
 
-    def count_in(self, *words: str) -> None:
+    @classmethod
+    def fresh(cls, columns: int, replicates: int) -> Self:
+        """Return the state before any picture."""
+        return cls(Moments(columns, replicates), Moments(columns, replicates))
+
+    def note_content(self, *words: str) -> None:
         """Let `contents` grow."""
-        self.contents = hashlib.sha256(
-            "\0".join((self.contents, *words)).encode(errors="replace")
-        ).hexdigest()
+        text = "\0".join((self.contents, *words))
+        self.contents = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 @dataclass
@@ -93,7 +97,7 @@ class StateFile:
         arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
         new = self.path.with_name(f"{self.path.name}.new")
         with new.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
         new.replace(self.path)
         self._last = time.monotonic()
 

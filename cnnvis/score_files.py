@@ -123,7 +123,7 @@ class ScoreFiles:
         count = self.found.counts.get(label, 0)
         who = "all pictures" if label == "all" else f"class {label}"
         pictures = f", {count:,} pictures" if count > 1 else ", 1 picture" if count else ""
-        return f"{self.found.study.model.path.stem} · {filters.layer} · {who}{pictures}"
+        return f"{self.found.study.model.path.stem} · {filters.layer} · importance for {who}{pictures}"
 
     def _ranking(self, criterion: str, filters: Filters, label: str) -> Ranking:
         from extract.importance import CRITERIA
@@ -131,8 +131,7 @@ class ScoreFiles:
 
         estimate = self.found.estimates[criterion, filters.layer, label]
         low, high = estimate.low, estimate.high
-        interval = "" if low is None else "; bars: 95 % interval over pictures"
-        return Ranking(estimate.mean, criterion, f"{CRITERIA[criterion].says}{interval}", low, high)
+        return Ranking(estimate.mean, criterion, CRITERIA[criterion].says, low, high)
 
 
 def _joined(match: re.Match[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,14 +19,16 @@ from .transfer import Fitted, fit
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-    from PIL.ImageDraw import ImageDraw
 
-_WIDTH, _GAP, _HEAD, _TITLE = 736, 16, 34, 42
-_PLOT, _AXIS, _TICKS = 220, 72, 18
-_SMALLEST, _LARGEST, _READABLE = 4, 46, 26
-_MARK, _WHISKER = (253, 180, 98), (120, 126, 140)
-# Upstream's grid for the 96 filters of CaffeNet's first layer: filters across, then down.
+_GAP, _HEAD, _TITLE, _TALL, _COLUMNS = 16, 36, 44, 3, 2
+_GRID, _BAR = 352, (120, 10)
+_PLOT, _AXIS, _TICKS = (704, 200), 56, 20
+_SMALLEST, _LARGEST, _READABLE = 4, 44, 26
+_MARK, _WHISKER, _LINE = (253, 180, 98), (120, 126, 140), (52, 55, 63)
+# Upstream's grid for the 96 filters of CaffeNet's first layer.
 _UPSTREAM = {96: (6, 16)}
+# From which share of the highest score on negative scores get a colour of their own.
+_NEGATIVE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ def score_grids(rankings: Sequence[Ranking], heading: str) -> Image:
     Parameters
     ----------
     rankings : sequence of Ranking
-        Of one layer, one below the other.
+        Of one layer.
     heading : str
         What stands above all.
 
@@ -64,27 +66,23 @@ def score_grids(rankings: Sequence[Ranking], heading: str) -> Image:
     -------
     PIL.Image.Image
         RGB. 96 filters are 6 rows of 16, others a near-square grid. Cells show the filters' numbers where
-        there is room. Each grid has a colour scale of its own, from the lowest to the highest score.
+        there is room. Each grid has a colour scale of its own, from the lowest to the highest score, or
+        around zero where there are negative scores.
     """
-    from PIL import ImageDraw
-
     count = len(rankings[0].scores)
     rows, columns = _UPSTREAM.get(count) or near_square(count)
-    inner = _WIDTH - 2 * _GAP
-    cell = max(_SMALLEST, min(_LARGEST, inner // columns))
-    width = max(_WIDTH, columns * cell + 2 * _GAP)
-    down = _TITLE + rows * cell + _GAP
-    sheet = _sheet(width, _HEAD + len(rankings) * down, heading)
-    draw = ImageDraw.Draw(sheet)
-    for index, ranking in enumerate(rankings):
-        top = _HEAD + index * down
+    cell = max(_SMALLEST, min(_LARGEST, _PLOT[0] // columns))
+    width = max(_GRID, columns * cell)
+
+    def grid(sheet: Image, ranking: Ranking, corner: tuple[int, int]) -> None:
+        x, y = corner
         scale = _scale(ranking.scores)
-        _title(draw, ranking, top)
-        _bar(sheet, scale, (width - _GAP - 160, top + 4))
-        for place, score in enumerate(ranking.scores):
-            corner = (_GAP + place % columns * cell, top + _TITLE + place // columns * cell)
-            _cell(draw, corner, cell, str(place), _colour(scale, float(score)))
-    return sheet
+        _bar(sheet, scale, (x + width - _BAR[0], y - _TITLE + 4))
+        for place, score in enumerate(ranking.scores.tolist()):
+            at = (x + place % columns * cell, y + place // columns * cell)
+            _cell(sheet, at, cell, str(place), _colour(scale, score))
+
+    return _panels(rankings, heading, (width, rows * cell), grid)
 
 
 def ranked_plots(rankings: Sequence[Ranking], heading: str) -> Image:
@@ -100,41 +98,44 @@ def ranked_plots(rankings: Sequence[Ranking], heading: str) -> Image:
     PIL.Image.Image
         RGB. Below the marks stand the numbers of filters, where there is room for all, of every few, else.
     """
-    from PIL import ImageDraw
-
-    down = _TITLE + _PLOT + _TICKS + _GAP
-    sheet = _sheet(_WIDTH, _HEAD + len(rankings) * down, heading)
-    draw = ImageDraw.Draw(sheet)
-    for index, ranking in enumerate(rankings):
-        top = _HEAD + index * down
-        _title(draw, ranking, top)
-        _plot(draw, ranking, top + _TITLE)
-    return sheet
+    bars = " · bars: 95 % intervals" if any(ranking.low is not None for ranking in rankings) else ""
+    return _panels(rankings, f"{heading}{bars}", (_PLOT[0], _PLOT[1] + _TICKS), _plot)
 
 
-def _sheet(width: int, height: int, heading: str) -> Image:
+def _panels(
+    rankings: Sequence[Ranking],
+    heading: str,
+    size: tuple[int, int],
+    draw: Callable[[Image, Ranking, tuple[int, int]], None],
+) -> Image:
+    """Draw rankings below each other, many of them in two columns; `draw` gets the corner below the title."""
     from PIL import Image, ImageDraw
 
-    sheet = Image.new("RGB", (width, height), PAPER)
-    ImageDraw.Draw(sheet).text((_GAP, 10), printable(heading), INK, font(15))
+    columns = _COLUMNS if len(rankings) > _TALL else 1
+    across, down = size[0] + _GAP, _TITLE + size[1] + _GAP
+    whole = (_GAP + columns * across, _HEAD + math.ceil(len(rankings) / columns) * down)
+    sheet = Image.new("RGB", whole, PAPER)
+    pen = ImageDraw.Draw(sheet)
+    pen.text((_GAP, 9), printable(heading), INK, font(15))
+    for index, ranking in enumerate(rankings):
+        x, y = _GAP + index % columns * across, _HEAD + index // columns * down
+        pen.text((x, y), printable(ranking.title), INK, font(14))
+        pen.text((x, y + 19), printable(ranking.caption), FAINT, font(11))
+        draw(sheet, ranking, (x, y + _TITLE))
     return sheet
-
-
-def _title(draw: ImageDraw, ranking: Ranking, top: int) -> None:
-    draw.text((_GAP, top), printable(ranking.title), INK, font(14))
-    draw.text((_GAP, top + 19), printable(ranking.caption), FAINT, font(11))
 
 
 def _scale(scores: NDArray[np.float64]) -> Fitted:
-    """Return colours from the lowest to the highest score."""
-    volume = Volume(scores.reshape(1, 1, -1).astype(np.float32))
-    preset = load("viridis")
-    fitted = fit(preset, volume)
-    low, high = fitted.range
-    lowest, highest = float(scores.min()), float(scores.max())
-    if lowest == highest:
-        lowest, highest = min(lowest, 0.0), max(highest, 0.0) or 1.0
-    return fitted.over(lambda value: lowest + (value - low) / (high - low) * (highest - lowest))
+    """Return colours from the lowest to the highest score, or around zero."""
+    low, high = float(scores.min()), float(scores.max())
+    name = "signed" if low < -_NEGATIVE * max(high, 0.0) else "viridis"
+    if name == "signed":
+        low, high = -max(-low, high), max(-low, high)
+    elif low == high:
+        low, high = min(low, 0.0), max(high, 0.0) or 1.0
+    fitted = fit(load(name), Volume(scores.reshape(1, 1, -1).astype(np.float32)))
+    start, end = fitted.range
+    return fitted.over(lambda value: low + (value - start) / (end - start) * (high - low))
 
 
 def _colour(scale: Fitted, score: float) -> tuple[int, int, int]:
@@ -142,59 +143,58 @@ def _colour(scale: Fitted, score: float) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _cell(
-    draw: ImageDraw, corner: tuple[int, int], cell: int, label: str, colour: tuple[int, int, int]
-) -> None:
-    x, y = corner
-    gap = 2 if cell >= _READABLE else 1
-    draw.rectangle((x, y, x + cell - 1 - gap, y + cell - 1 - gap), colour)
+def _cell(sheet: Image, corner: tuple[int, int], cell: int, label: str, colour: tuple[int, int, int]) -> None:
+    from PIL import ImageDraw
+
+    (x, y), pen = corner, ImageDraw.Draw(sheet)
+    inner = cell - (2 if cell >= _READABLE else 1)
+    pen.rectangle((x, y, x + inner - 1, y + inner - 1), colour)
     if cell >= _READABLE:
         red, green, blue = colour
         bright = 0.299 * red + 0.587 * green + 0.114 * blue > 130
-        middle = (x + (cell - gap) / 2, y + (cell - gap) / 2)
-        draw.text(middle, label, PAPER if bright else INK, font(11), anchor="mm")
+        pen.text((x + inner / 2, y + inner / 2), label, PAPER if bright else INK, font(11), anchor="mm")
 
 
 def _bar(sheet: Image, scale: Fitted, corner: tuple[int, int]) -> None:
     from PIL import Image, ImageDraw
 
-    (x, y), width, height = corner, 160, 10
+    (x, y), (width, height) = corner, _BAR
     low, high = scale.range
     row = np.rint(255 * scale.rgba(np.linspace(low, high, width))[:, :3]).astype(np.uint8)
     sheet.paste(Image.fromarray(np.repeat(row[np.newaxis], height, axis=0)), corner)
-    draw = ImageDraw.Draw(sheet)
+    pen = ImageDraw.Draw(sheet)
     for at, anchor, value in ((x, "la", low), (x + width, "ra", high)):
-        draw.text((at, y + height + 3), number(value), FAINT, font(11), anchor=anchor)
+        pen.text((at, y + height + 3), number(value), FAINT, font(11), anchor=anchor)
 
 
-def _plot(draw: ImageDraw, ranking: Ranking, top: int) -> None:
+def _plot(sheet: Image, ranking: Ranking, corner: tuple[int, int]) -> None:
+    from PIL import ImageDraw
+
+    pen, (x, top) = ImageDraw.Draw(sheet), corner
     order = np.argsort(-ranking.scores, kind="stable")
-    left, right, bottom = _GAP + _AXIS, _WIDTH - _GAP, top + _PLOT
+    left, right, bottom = x + _AXIS, x + _PLOT[0], top + _PLOT[1]
     ends = [values for values in (ranking.low, ranking.high, ranking.scores) if values is not None]
     low = min(0.0, *(float(values.min()) for values in ends))
-    high = max(float(values.max()) for values in ends)
+    high = max(0.0, *(float(values.max()) for values in ends))
     high = high if high > low else low + 1.0
     step = (right - left) / len(order)
 
     def height(value: float) -> float:
-        return bottom - (value - low) / (high - low) * _PLOT
+        return bottom - (value - low) / (high - low) * _PLOT[1]
 
     for value in _ticks(low, high):
-        y = height(value)
-        draw.line((left, y, right, y), (52, 55, 63))
-        draw.text((left - 8, y), number(value), FAINT, font(11), anchor="rm")
-    every = math.ceil(_TICKS * 1.3 / step)
+        pen.line((left, height(value), right, height(value)), _LINE)
+        pen.text((left - 8, height(value)), number(value), FAINT, font(11), anchor="rm")
+    every = math.ceil(_TICKS / step)
     half = min(3.0, step / 2)
-    for rank, filter_number in enumerate(order):
-        x = left + (rank + 0.5) * step
+    for rank, own in enumerate(order.tolist()):
+        middle, y = left + (rank + 0.5) * step, height(float(ranking.scores[own]))
         if ranking.low is not None and ranking.high is not None:
-            draw.line(
-                (x, height(float(ranking.low[filter_number])), x, height(float(ranking.high[filter_number]))), _WHISKER
-            )
-        y = height(float(ranking.scores[filter_number]))
-        draw.rectangle((x - half, y - 1, x + half, y + 1), _MARK)
+            whisker = (height(float(ranking.low[own])), height(float(ranking.high[own])))
+            pen.line((middle, whisker[0], middle, whisker[1]), _WHISKER)
+        pen.rectangle((middle - half, y - 1, middle + half, y + 1), _MARK)
         if rank % every == 0:
-            draw.text((x, bottom + 4), str(filter_number), INK, font(11), anchor="ma")
+            pen.text((middle, bottom + 4), str(own), INK, font(11), anchor="ma")
 
 
 def _ticks(low: float, high: float) -> list[float]:

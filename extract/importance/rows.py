@@ -118,9 +118,7 @@ class Removal:
     def __init__(self, model: Model, target: Sequence[Target] | None, filters: Sequence[Filters]) -> None:
         output = None
         if target is not None:
-            tensors = [*dict.fromkeys(one.tensor for one in target)]
-            proto, output = with_objective(cut(upgraded(model.proto), tensors), target)
-            model = Model(proto, replace(model.source, layers=None, blobs={}))
+            model, output = _ending_in(model, target)
         self._by_class = target is None
         self._layers = [Ablation(model, one, output) for one in filters]
 
@@ -142,3 +140,14 @@ class Removal:
             values = by_class[np.arange(len(values)), :, classes].mean(axis=2)
         neurons = values.astype(np.float64)
         return np.subtract(neurons[:, :1], neurons[:, 1:])
+
+
+def _ending_in(model: Model, target: Sequence[Target]) -> tuple[Model, str]:
+    """Return the part of a network that makes a target, as one number an image, and the name of that."""
+    import onnx
+
+    tensors = [*dict.fromkeys(one.tensor for one in target)]
+    proto, output = with_objective(cut(upgraded(model.proto), tensors), target)
+    del proto.graph.output[:]
+    proto.graph.output.append(onnx.helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, [None]))
+    return Model(proto, replace(model.source, layers=None, blobs={})), output

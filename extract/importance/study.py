@@ -156,8 +156,14 @@ def importance(
     for filters in study.filters:
         for name, score in _of_weights(study, filters).items():
             found |= {(name, filters.layer, label): score for label in estimates}
+    ordered = {
+        (name, filters.layer, label): found[name, filters.layer, label]
+        for filters in study.filters
+        for name in study.criteria
+        for label in estimates
+    }
     counts = {label: estimate.count for label, estimate in estimates.items()}
-    return Importance(study, found, counts, (*study.pictures.faults, *state.faults), state.contents)
+    return Importance(study, ordered, counts, (*study.pictures.faults, *state.faults), state.contents)
 
 
 def _kept(keep: StateFile | None, key: str, total: int) -> State | None:

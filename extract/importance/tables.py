@@ -122,11 +122,22 @@ def write_csv(found: Importance, file: TextIO) -> None:
 
 @dataclass(frozen=True)
 class Choice:
-    """Which of a file's scores are wanted; None where the file leaves no choice, of classes for all."""
+    """Which of a file's scores are wanted.
+
+    Parameters
+    ----------
+    layer, criterion : str or None
+        None where the file leaves no choice.
+    label : str or None
+        The class; None for all pictures together.
+    likely : str or None
+        The layer, if none is said and the file has it.
+    """
 
     layer: str | None = None
     criterion: str | None = None
     label: str | None = None
+    likely: str | None = None
 
 
 def read_scores(path: Path, choice: Choice) -> list[float]:
@@ -154,7 +165,10 @@ def read_scores(path: Path, choice: Choice) -> list[float]:
     except (ValueError, KeyError, TypeError, AttributeError, csv.Error, RecursionError) as error:
         raise ImageError(f"{path}: not a file of scores of `cnnvis importance`") from error
     criterion = _chosen(path, "criterion", choice.criterion, [key[0] for key in scores])
-    layer = _chosen(path, "layer", choice.layer, [key[1] for key in scores if key[0] == criterion])
+    layers = [key[1] for key in scores if key[0] == criterion]
+    layer = _chosen(
+        path, "layer", choice.layer or (choice.likely if choice.likely in layers else None), layers
+    )
     labels = [key[2] for key in scores if key[:2] == (criterion, layer)]
     label = _chosen(path, "class", choice.label or (ALL if ALL in labels else None), labels)
     return list(scores[criterion, layer, label])

@@ -338,18 +338,18 @@ def _kernels(study: Study, filters: Filters, z_spacing: str) -> list[Volume]:
     from extract.placement import slice_spacing
 
     from .kernels import by_outputs
+    from .views import note
 
     weight = study.model.values([filters.weight])[filters.weight]
-    volumes = []
-    for volume in lay_out_kernels(by_outputs(study.model, filters.weight, weight), "norm"):
-        if len(volume.data) != filters.count:
-            continue
-        x, y, z = volume.spacing
-        if volume.frames is None:
-            z = slice_spacing(volume.size, volume.spacing, z_spacing)
-        facts = {**volume.facts, "layer": filters.layer, "tensor": filters.weight, "quantity": "weight"}
-        volumes.append(volume.replace(spacing=(x, y, z), name="weight", facts=facts))
-    return volumes
+    (volume,) = lay_out_kernels(by_outputs(study.model, filters.weight, weight), "norm")
+    if volume.facts["layout"]["kind"] != "stack":
+        note(f"layer {filters.layer!r}: its filters have no extent, and make no volume; --of takes its maps")
+        return []
+    x, y, z = volume.spacing
+    if volume.frames is None:
+        z = slice_spacing(volume.size, volume.spacing, z_spacing)
+    facts = {**volume.facts, "layer": filters.layer, "tensor": filters.weight, "quantity": "weight"}
+    return [volume.replace(spacing=(x, y, z), name="weight", facts=facts)]
 
 
 def _tell(found: Importance, table: Path) -> None:

@@ -173,6 +173,7 @@ bench: $(VENV)/.test-installed $(DEMO_MODEL)
 	$(BIN)/python -m benchmarks.caffe
 	$(BIN)/python -m benchmarks.gradients
 	$(BIN)/python -m benchmarks.ordering
+	$(BIN)/python -m benchmarks.importance
 
 clean:
 	rm -rf demo/out demo/model build ./*.egg-info

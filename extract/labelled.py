@@ -381,12 +381,14 @@ def _pair(path: Path, labels: Path | None) -> tuple[NDArray[Any], NDArray[Any], 
         labels = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
         if labels == path:
             raise ImageError(f"{path}: needs labels, in a file of their own")
-    values, named = (
-        open_array(file) if file.suffix.lower() == ".npy" else read_idx(file) for file in (path, labels)
-    )
+    values, named = _array(path), _array(labels, "iuU")
     if not values.ndim:
         raise ImageError(f"{path}: holds a single number")
     return values, named, [path, labels]
+
+
+def _array(path: Path, kinds: str = "biuf") -> NDArray[Any]:
+    return open_array(path, kinds) if path.suffix.lower() == ".npy" else read_idx(path)
 
 
 def _of_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:

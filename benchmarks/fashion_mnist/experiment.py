@@ -21,6 +21,10 @@ PICTURES = DATA / "t10k-images-idx3-ubyte.gz"
 SHOWN = ("6", "9")
 # Numbers of removed filters that are tried.
 POINTS = {"conv1": 17, "conv2": 33}
+COLUMNS = (
+    *("criterion", "error", "without the least", "without the most important"),
+    *("area, least first", "area, most first", "rank correlation"),
+)
 
 
 def main(out: Path) -> None:
@@ -52,8 +56,8 @@ def tables(out: Path) -> Iterator[str]:
         for label in ("all", *SHOWN):
             who = "all classes" if label == "all" else f"class {CLASSES[int(label)]}"
             yield f"**{layer}, {who}**\n"
-            yield "| criterion | error | without least | without most | area least first | area most first | rho |"
-            yield "|---|---|---|---|---|---|---|"
+            yield f"| {' | '.join(COLUMNS)} |"
+            yield "|---" * len(COLUMNS) + "|"
             yield from (line(row) for row in rows if row["class"] == label)
             yield ""
 

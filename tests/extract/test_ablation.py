@@ -160,6 +160,16 @@ def test_removed_filters_are_zeroed_filters(tmp_path, case, monkeypatch):
     assert np.abs(got[:, 0] - got[:, 1]).max() > 0.01
 
 
+@pytest.mark.parametrize("case", ["convolution", "flattened maps", "matrix product"])
+def test_single_filters_are_subtracted(tmp_path, case):
+    """What is faster for choices that lack one filter at most comes to the same."""
+    _, model, x = network(tmp_path, case)
+    ablation = Ablation(model, filters_of(model, "c"), "tensor:y")
+    single = np.concatenate([~np.eye(6, dtype=bool)[::-1], np.ones((1, 6), bool)])
+    expected = ablation.run(x, np.concatenate([single, CHOICES]))[:, :7]
+    np.testing.assert_allclose(ablation.run(x, single), expected, rtol=1e-5, atol=2e-5)
+
+
 @pytest.mark.parametrize("case", ["convolution", "flattened maps", "a way around"])
 def test_networks_of_a_fixed_batch(tmp_path, case):
     _, free, x = network(tmp_path, case)

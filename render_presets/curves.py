@@ -29,7 +29,7 @@ _COLOURS: tuple[Colour, ...] = (
 )
 _PLAIN = (165, 170, 180)
 # Lines are drawn this much larger and shrunk, so that they are smooth.
-_FINE = 4
+_FINE = 3
 
 
 @dataclass(frozen=True, eq=False)

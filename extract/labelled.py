@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -220,13 +221,24 @@ def class_index(label: str, names: Sequence[str], given: Mapping[str, int]) -> i
     if label in given:
         return given[label]
     wanted = _plain(label)
-    for called in (_whole, _first_word, _alternatives):
-        found = [index for index, name in enumerate(names) if wanted in called(name)]
-        if len(found) == 1:
-            return found[0]
+    for known in _known(tuple(names)):
+        found = known.get(wanted, [])
         if found:
-            return None
+            return found[0] if len(found) == 1 else None
     return int(label) if re.fullmatch(r"[0-9]{1,9}", label) else None
+
+
+@functools.lru_cache(maxsize=1)
+def _known(names: tuple[str, ...]) -> list[dict[str, list[int]]]:
+    """Return which classes may be called what, in the order in which that counts."""
+    ways = []
+    for called in (_whole, _first_word, _alternatives):
+        way: dict[str, list[int]] = {}
+        for index, name in enumerate(names):
+            for word in dict.fromkeys(called(name)):
+                way.setdefault(word, []).append(index)
+        ways.append(way)
+    return ways
 
 
 def _plain(name: str) -> str:

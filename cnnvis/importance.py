@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,51 +10,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .option_types import Choices, ClassNumber, OneOf
+from .option_types import Choices, OneOf
 
 if TYPE_CHECKING:
     from converters import Volume
-    from extract import Model
     from extract.filters import Filters
-    from extract.importance import Importance, Study
-    from extract.labelled import Fault, LabelledSet
+    from extract.importance import Study
 
     from .models import OpenedModel
 
-_MOST_NOTES = 10
 _criteria = options.registry("extract.importance", "CRITERIA")
 
 
 @click.command()
 @options.model
-@click.option(
-    "--set",
-    "set_path",
-    required=True,
-    type=options.file_path,
-    metavar="SET",
-    help="Labelled pictures: a folder with a folder for each class, a .csv file of file,label, an .npz file, "
-    "or a .npy or IDX file (MNIST's form) with --labels.",
-)
-@click.option(
-    "--labels",
-    type=options.file_path,
-    metavar="FILE",
-    help="For a folder of pictures a .csv file of file,label; for .npy and IDX files the file of the labels.",
-)
-@click.option(
-    "--label-pattern",
-    metavar="REGEX",
-    help="For a folder of pictures: the group in their names that is the label, such as '^([a-z]+)_'.",
-)
-@click.option(
-    "--class",
-    "classes",
-    multiple=True,
-    type=ClassNumber(),
-    help="The network's class for a label; by default by the names in the model's TOML file, else labels are "
-    "numbers of classes. May be repeated.",
-)
+@options.labelled_set
 @click.option(
     "--layer",
     "layers",
@@ -197,6 +166,7 @@ def command(
     from .progress import progress
     from .provenance import model_facts, software
     from .score_files import ScoreFiles
+    from .sets import classes_shown, layers_with_filters, neurons_of, tell_faults, tell_single
 
     pictures = read_labelled(set_path, labels, label_pattern)
     values = {name: open_array(file) for name, file in feeds}
@@ -204,14 +174,14 @@ def command(
     fixed, model = feeding.fed(described.model, values)
     neuron = None if target is None else targets_of(model, target)
     known = on_the_way(model, neuron)
-    filters, of_layers = _filters(model, layers, known)
-    neurons, of_labels = _neurons(pictures, described, dict(classes), neuron is None)
+    filters, of_layers = layers_with_filters(model, layers, known)
+    neurons, of_labels = neurons_of(pictures, described, dict(classes), neuron is None)
     image = feeding.image_input(model, [value for value in model.inputs if value.name in known], fixed)
     sources = [ImageSource(set_path, "set")] if pictures.pictures else []
     settings = feeding.settings_of(described, preprocessing, image, sources)
     names = tuple(CRITERIA) if criteria == ("all",) else criteria
     study = Study(model, pictures, neurons, filters, names, settings, neuron, fixed, batch, bootstrap, seed)
-    wanted = _shown(shown or (ALL,), [ALL, *neurons])
+    wanted = classes_shown(shown or (ALL,), [ALL, *neurons])
     export = Export(out, targets(formats), dtype, preset)
     slices = _slices(study, volumes, z_spacing) if way != "none" else []
     export.check(any(volume.frames is not None for _, volume in slices), "stack")
@@ -232,77 +202,8 @@ def command(
     keep.remove()
     for path in (*files.pictures(), *files.volumes(export, slices, way)):
         options.print_paths([path])
-    _tell(found, tables[-1])
-
-
-def _filters(
-    model: Model, patterns: Sequence[str], known: Collection[str]
-) -> tuple[list[Filters], list[Fault]]:
-    """Return the filters of layers, and the layers that have none, or of which the neuron knows nothing."""
-    from extract import ModelError, UnknownNameError
-    from extract.filters import find_filters
-    from extract.labelled import Fault
-
-    found: dict[str, Filters] = {}
-    faults = []
-    for pattern in patterns:
-        try:
-            chosen = find_filters(model, [pattern])
-        except UnknownNameError:
-            raise
-        except ModelError as error:
-            faults.append(Fault(pattern, str(error)))
-            continue
-        found |= {one.layer: one for one in chosen if one.output in known}
-        faults += [
-            Fault(one.layer, f"{model.path}: the neuron does not depend on layer {one.layer!r}")
-            for one in chosen
-            if one.output not in known
-        ]
-    if not found:
-        raise ModelError(faults[0].reason)
-    return list(found.values()), faults
-
-
-def _neurons(
-    pictures: LabelledSet, described: OpenedModel, given: Mapping[str, int], by_class: bool
-) -> tuple[dict[str, int], list[Fault]]:
-    """Return the network's class for each label, and the labels that mean none."""
-    from extract import ImageError
-    from extract.labelled import Fault, class_index
-    from extract.targets import scores
-
-    counts = {label: len(numbers) for label, numbers in pictures.classes.items()}
-    if not by_class:
-        return dict.fromkeys(counts, 0), []
-    unknown = [label for label in given if label not in counts]
-    if unknown:
-        raise ImageError(f"{pictures.path}: has no label {unknown[0]!r}, which --class names")
-    shape = described.model.shapes().get(scores(described.model), ())
-    classes = shape[1] if len(shape) > 1 else None
-    neurons, faults = {}, []
-    for label, count in counts.items():
-        index = class_index(label, described.labels, given)
-        if index is not None and (classes is None or index < classes):
-            neurons[label] = index
-            continue
-        reason = "names no class of the network" if index is None else f"is beyond its {classes} classes"
-        text = f"{pictures.path}: label {label!r} {reason}: its {count} pictures are left out; see --class"
-        faults.append(Fault(label, text))
-    if not neurons:
-        raise ImageError(faults[0].reason)
-    return neurons, faults
-
-
-def _shown(patterns: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Return the classes that patterns stand for."""
-    found: dict[str, None] = {}
-    for pattern in patterns:
-        matches = [pattern] if pattern in known else fnmatch.filter(known, pattern)
-        if not matches:
-            raise click.ClickException(f"--show: no class {pattern!r}; there are {', '.join(known)}")
-        found |= dict.fromkeys(matches)
-    return list(found)
+    tell_single(found.counts)
+    tell_faults(found.faults, tables[-1])
 
 
 def _slices(study: Study, files: Sequence[Path], z_spacing: str) -> list[tuple[Filters, Volume]]:
@@ -350,19 +251,3 @@ def _kernels(study: Study, filters: Filters, z_spacing: str) -> list[Volume]:
         z = slice_spacing(volume.size, volume.spacing, z_spacing)
     facts = {**volume.facts, "layer": filters.layer, "tensor": filters.weight, "quantity": "weight"}
     return [volume.replace(spacing=(x, y, z), name="weight", facts=facts)]
-
-
-def _tell(found: Importance, table: Path) -> None:
-    """Say what is undefined, and fail if something is left out."""
-    from .views import note
-
-    for label, count in found.counts.items():
-        if count == 1:
-            note(f"class {label!r} has one picture: its standard error and interval are undefined")
-    if not found.faults:
-        return
-    for fault in found.faults[:_MOST_NOTES]:
-        note(f"left out: {fault.reason}")
-    number = len(found.faults)
-    what = "1 thing is" if number == 1 else f"{number} things are"
-    raise click.ClickException(f"{what} left out, as {table} tells; all else is done")

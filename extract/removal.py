@@ -5,13 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .ablation import Ablation
-from .activations import Feed
+
+if TYPE_CHECKING:
+    from .activations import Feed
 
 Key = TypeVar("Key", bound=Hashable)
 

@@ -51,7 +51,7 @@ def passed(
     """
     done(state.position)
     order, spans = study.order, _spans(study)
-    target = _image_input(study, table.inputs)
+    target = image_input(study, table.inputs)
     batches = labelled_batches(
         study.pictures, order, study.preprocessing, target.channels_first, study.batch, state.position
     )
@@ -86,7 +86,7 @@ def _taken(state: State, study: Study, table: Table, target: Input, batch: Label
     if not names:
         return _Taken(np.array([], np.str_), np.empty((0, table.width)), weights)
     classes = np.array([study.neurons[label] for label in labels], np.intp)
-    rows = table.rows(_feed(study, target, batch.x), classes)
+    rows = table.rows(feed(study, target, batch.x), classes)
     finite: NDArray[np.bool_] = np.all(np.isfinite(rows), axis=1)
     state.faults += [
         Fault(name, f"{study.pictures.path}: {name}: its values or gradients are NaN or infinite")
@@ -129,7 +129,7 @@ def _spans(study: Study) -> dict[str, tuple[int, int]]:
     return spans
 
 
-def _image_input(study: Study, needed: Sequence[Input]) -> Input:
+def image_input(study: Study, needed: Sequence[Input]) -> Input:
     """Return the input that the pictures are for."""
     found = [value for value in needed if value.name not in study.fixed]
     if len(found) != 1:
@@ -140,7 +140,8 @@ def _image_input(study: Study, needed: Sequence[Input]) -> Input:
     return found[0]
 
 
-def _feed(study: Study, target: Input, x: NDArray[np.float32]) -> Feed:
+def feed(study: Study, target: Input, x: NDArray[np.float32]) -> Feed:
+    """Return what the network is fed with for some pictures, the other inputs included."""
     if not study.fixed:
         return x
     return {target.name: np.moveaxis(x, 1, -1) if target.channels_last else x, **study.fixed}

@@ -155,15 +155,7 @@ def read_scores(path: Path, choice: Choice) -> list[float]:
     ImageError
         If the file is no such file, or has no such scores, or the choice leaves several.
     """
-    read = _from_csv if path.suffix.lower() == ".csv" else _from_json
-    try:
-        scores = read(path)
-    except CnnVisError:
-        raise
-    except (OSError, UnicodeDecodeError) as error:
-        raise ImageError(f"{path}: cannot be read ({one_line(error)})") from error
-    except (ValueError, KeyError, TypeError, AttributeError, csv.Error, RecursionError) as error:
-        raise ImageError(f"{path}: not a file of scores of `cnnvis importance`") from error
+    scores = all_scores(path)
     criterion = _chosen(path, "criterion", choice.criterion, [key[0] for key in scores])
     layers = [key[1] for key in scores if key[0] == criterion]
     layer = _chosen(
@@ -172,6 +164,25 @@ def read_scores(path: Path, choice: Choice) -> list[float]:
     labels = [key[2] for key in scores if key[:2] == (criterion, layer)]
     label = _chosen(path, "class", choice.label or (ALL if ALL in labels else None), labels)
     return list(scores[criterion, layer, label])
+
+
+def all_scores(path: Path) -> Scored:
+    """Return all scores that `document` or `write_csv` wrote: by criterion, layer and class, one a filter.
+
+    Raises
+    ------
+    ImageError
+        If the file is no such file.
+    """
+    read = _from_csv if path.suffix.lower() == ".csv" else _from_json
+    try:
+        return read(path)
+    except CnnVisError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImageError(f"{path}: cannot be read ({one_line(error)})") from error
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error, RecursionError) as error:
+        raise ImageError(f"{path}: not a file of scores of `cnnvis importance`") from error
 
 
 def is_scores(path: Path) -> bool:

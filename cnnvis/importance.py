@@ -244,7 +244,7 @@ def _kernels(study: Study, filters: Filters, z_spacing: str) -> list[Volume]:
     weight = study.model.values([filters.weight])[filters.weight]
     (volume,) = lay_out_kernels(by_outputs(study.model, filters.weight, weight), "norm")
     if volume.facts["layout"]["kind"] != "stack":
-        note(f"layer {filters.layer!r}: its filters have no extent, and make no volume; --of takes its maps")
+        note(f"layer {filters.layer!r}: its filters are no slices, and make no volume; --of takes its maps")
         return []
     x, y, z = volume.spacing
     if volume.frames is None:

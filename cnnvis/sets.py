@@ -71,7 +71,7 @@ def neurons_of(
             neurons[label] = index
             continue
         reason = "names no class of the network" if index is None else f"is beyond its {classes} classes"
-        text = f"{pictures.path}: label {label!r} {reason}: its {count} pictures are left out; see --class"
+        text = f"{pictures.path}: label {label!r} {reason}: its pictures ({count}) are left out; see --class"
         faults.append(Fault(label, text))
     if not neurons:
         raise ImageError(faults[0].reason)

@@ -226,7 +226,8 @@ class Statistics:
             for start in range(0, count, size):
                 # the last piece is filled up with its last image, which counts for nothing there
                 chosen = np.minimum(np.arange(start, start + size), count - 1)
-                piece = feeds if size == count else {name: v[chosen] for name, v in feeds.items()}
+                # further inputs may be the same for all images
+                piece = {name: v[chosen] if len(v) == count else v for name, v in feeds.items()}
                 values = self._runner.run({**piece, self._seed: seeds[chosen]})
                 if any(len(value) != size for value in values):
                     raise ModelError("a layer's output has not one row for each image")

@@ -115,7 +115,7 @@ def test_what_is_left_out_is_told_and_all_else_is_done(
     assert result.code == 2
     for text in (
         "broken.png: not a picture of a known format, or damaged",
-        "label '7' is beyond its 2 classes: its 1 pictures are left out",
+        "label '7' is beyond its 2 classes: its pictures (1) are left out",
         "label 'cat' names no class of the network",
         "layer 'relu1' (Relu) has no filters",
         "cnnvis: error: 4 things are left out, as",

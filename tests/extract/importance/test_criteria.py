@@ -177,3 +177,17 @@ def test_images_that_meet_in_the_network_run_one_by_one(tmp_path: Path) -> None:
     rows = table.rows(x, np.array([0, 1, 2]))
     # by itself, an image is its batch's mean: d = 2 x, and d score_k / d w[:, k] = d
     np.testing.assert_allclose(rows, np.eye(3) * 2 * np.linalg.norm(x, axis=1), rtol=1e-6)
+
+
+def test_a_further_input_may_be_the_same_for_all_images(tmp_path: Path) -> None:
+    weights = {"w": np.arange(1, 13, dtype=np.float32).reshape(4, 3)}
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["s"], "fc"),
+        helper.make_node("Mul", ["s", "k"], ["y"], "scaled"),
+    ]
+    model = load_model(save(model_of(nodes, {"x": ["N", 4], "k": [1, 3]}, ["y"], weights), tmp_path))
+    x, k = np.random.default_rng(0).normal(size=(3, 4)), np.array([[2.0, 3, 5]])
+    table = Table(model, None, find_filters(model, ["fc"]), ["grad_l2", "ablation"])
+    rows = table.rows({"x": x, "k": k}, np.array([0, 1, 2]))
+    np.testing.assert_allclose(rows[:, :3], np.diag(k[0] * np.linalg.norm(x, axis=1)), rtol=1e-6)
+    np.testing.assert_allclose(rows[:, 3:], np.diag((x @ weights["w"] * k).diagonal()), rtol=1e-5, atol=1e-5)

@@ -199,9 +199,9 @@ def command(
     files = ScoreFiles(found, facts, out, [label for label in wanted if label in found.counts])
     tables = files.tables(stem)
     options.print_paths(tables)
-    keep.remove()
     for path in (*files.pictures(), *files.volumes(export, slices, way)):
         options.print_paths([path])
+    keep.remove()
     tell_single(found.counts)
     tell_faults(found.faults, tables[-1])
 

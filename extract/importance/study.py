@@ -185,6 +185,8 @@ def _of_weights(study: Study, filters: Filters) -> dict[str, Estimate]:
     if not own:
         return {}
     weight = study.model.values([filters.weight])[filters.weight]
+    if not np.isfinite(weight).all():
+        raise ModelError(f"{study.model.path}: weights of layer {filters.layer!r} are NaN or infinite")
     return {name: Estimate(0, c.compute(filters, weight, study.seed)) for name, c in own.items()}
 
 

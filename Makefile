@@ -17,7 +17,7 @@ PRESET ?= auto
 OUT ?= volumes
 ARCHIVE ?= $(OUT)-archive.zip
 
-.PHONY: help venv demo volumes presets montages archive real-caffe test test-viewers check-networks bench clean
+.PHONY: help venv demo upstream volumes presets montages archive real-caffe test test-caffe test-viewers check-networks bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make archive       all that as a bag with checksums: ARCHIVE=volumes-archive.zip"
 	@echo "make test          unit tests, ruff, mypy"
 	@echo "make real-caffe    unpacks Caffe 1.0 of Debian 11 for the tests and for --engine pycaffe, in .real-caffe"
+	@echo "make test-caffe    tests beside real Caffe, which it unpacks (Debian or Ubuntu)"
 	@echo "make test-viewers  tests in ParaView, 3D Slicer, ITK and teem (Debian or Ubuntu, as root)"
 	@echo "make check-networks  gradients of whole networks in full size beside central differences"
 	@echo "make bench         speed side by side with others"
@@ -57,6 +58,11 @@ demo/model/chelsea.png: $(DEMO_MODEL)
 
 demo: $(DEMO_MODEL) | $(VENV)/.installed
 	$(BIN)/python -m demo.run demo/out
+
+# The demo of the first CNN-VIS, made of its own files, which are no part of this project.
+DATA ?= ../shared/data
+upstream: $(VENV)/.installed
+	$(BIN)/python -m demo.upstream $(DATA) demo/upstream
 
 blank := $(subst ,, )
 comma := ,
@@ -158,7 +164,11 @@ test: $(VENV)/.test-installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	@# with two workers, BLAS's own threads only wait for each other
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q --ignore=tests/viewers
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q --ignore=tests/viewers --ignore=tests/caffe
+
+test-caffe: $(VENV)/.test-installed
+	sh tests/caffe/install.sh
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q tests/caffe
 
 test-viewers: $(VENV)/.test-installed
 	sh tests/viewers/install.sh
@@ -176,4 +186,4 @@ bench: $(VENV)/.test-installed $(DEMO_MODEL)
 	$(BIN)/python -m benchmarks.importance
 
 clean:
-	rm -rf demo/out demo/model build ./*.egg-info
+	rm -rf demo/out demo/upstream demo/model build ./*.egg-info

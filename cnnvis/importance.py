@@ -184,7 +184,7 @@ def command(
     wanted = classes_shown(shown or (ALL,), [ALL, *neurons])
     export = Export(out, targets(formats), dtype, preset)
     slices = _slices(study, volumes, z_spacing) if way != "none" else []
-    export.check(any(volume.frames is not None for _, volume in slices), "stack")
+    export.check(any(volume.frames is not None for _, volume in slices), "--volume none")
     facts: dict[str, Any] = {
         "model": model_facts(model),
         "target": target or "class",

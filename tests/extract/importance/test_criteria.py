@@ -134,6 +134,16 @@ def test_a_target_takes_the_place_of_the_classes(model: Model, target: str) -> N
         assert found[:, 5].all()
 
 
+def test_classes_may_be_those_of_another_layer(model: Model) -> None:
+    filters, x = find_filters(model, ["conv"]), images(COUNT)
+    names = ["grad_l2", "ablation"]
+    found = Table(model, model.tensor("gemm"), filters, names).rows(x, CLASSES)
+    for image, index in enumerate(CLASSES):
+        alone = Table(model, targets_of(model, f"gemm:{index}"), filters, names)
+        wanted = alone.rows(x[image : image + 1], np.zeros(1, int))
+        np.testing.assert_allclose(found[image : image + 1], wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_taylor_act_is_taylor_weight_with_the_bias_where_a_relu_follows(
     model: Model, table: Table, rows: np.ndarray
 ) -> None:

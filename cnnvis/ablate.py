@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     "shown",
     multiple=True,
     metavar="CLASS",
-    help="Class, or pattern such as '*', of which curves are drawn; may be repeated. Default: all pictures "
-    "together, which are called all.",
+    help="Class, or pattern such as '*', that has curves of its own, besides those of all pictures; may be "
+    "repeated.",
 )
 @click.option(
     "--replace",
@@ -102,8 +102,9 @@ def command(
 ) -> None:
     """Remove a layer's filters one after the other, and see what the network still knows.
 
-    For each criterion filters go from the least important one on, and from the most important one on: each
-    class by its own scores on its own pictures, and all pictures by the scores over all. A removed filter has
+    For each criterion filters go from the least important one on, and from the most important one on: of all
+    pictures by the scores over all, and of each class that --show names by its own, on its own pictures. A
+    removed filter has
     no weights and no bias: its map is 0 before anything else works on it; a batch normalization behind it is
     no part of it. Without filters that do not matter the error stays; without those that do it rises at once.
 
@@ -145,13 +146,13 @@ def command(
     settings = feeding.settings_of(described, preprocessing, image, sources)
     names = tuple(CRITERIA) if criteria == ("all",) else tuple(dict.fromkeys([*criteria, RANDOM]))
     study = Study(model, pictures, neurons, filters, names, settings, None, fixed, batch, 0, seed)
-    wanted = classes_shown(shown or (ALL,), [ALL, *neurons])
+    wanted = [ALL, *(label for label in classes_shown(shown, [ALL, *neurons]) if label != ALL)]
     given = {} if scores is None else known_scores(scores, study)
     passes = 2 + (replace == "mean")
     with progress(passes * len(study.order), "pictures", quiet) as done:
-        found, of_scores = scores_of(study, given, done)
+        found, of_scores = scores_of(study, wanted, given, done)
         maps = mean_maps(study, done) if replace == "mean" else {}
-        orders = {one.layer: trials(study, one, found, seeds) for one in filters}
+        orders = {one.layer: trials(study, one, wanted, found, seeds) for one in filters}
         removed = {one.layer: numbers_to_remove(one.count, points) for one in filters}
         curves, of_pictures = removal_curves(study, orders, removed, maps, done)
     faults = tuple(dict.fromkeys((*of_layers, *of_labels, *pictures.faults, *of_scores, *of_pictures)))

@@ -47,7 +47,7 @@ class Trial(NamedTuple):
 
 
 def scores_of(
-    study: Study, known: Scores, done: Callable[[int], object] = lambda count: None
+    study: Study, labels: Sequence[str], known: Scores, done: Callable[[int], object] = lambda count: None
 ) -> tuple[dict[tuple[str, str, str], NDArray[np.float64]], tuple[Fault, ...]]:
     """Return the scores of a study's criteria and of the oracle, and what was left out to compute them.
 
@@ -55,12 +55,13 @@ def scores_of(
     ----------
     study : Study
         What is to be found out; ``random`` is left out.
+    labels : sequence of str
+        The classes that are wanted, and `ALL`.
     known : mapping
         Scores that need not be computed.
     done : callable
         Is told how many pictures are done with, batch by batch.
     """
-    labels = (ALL, *study.neurons)
     names = [name for name in dict.fromkeys([*study.criteria, ORACLE]) if name != RANDOM]
     wanted = [(name, one.layer, label) for name in names for one in study.filters for label in labels]
     found = {key: known[key] for key in wanted if key in known}
@@ -72,15 +73,19 @@ def scores_of(
     return found, computed.faults
 
 
-def trials(study: Study, filters: Filters, scores: Scores, seeds: int) -> dict[Trial, NDArray[np.intp]]:
+def trials(
+    study: Study, filters: Filters, labels: Sequence[str], scores: Scores, seeds: int
+) -> dict[Trial, NDArray[np.intp]]:
     """Return all orders in which a layer's filters are to go.
 
     Parameters
     ----------
     study : Study
-        Whose criteria and classes.
+        Whose criteria.
     filters : Filters
         The layer's.
+    labels : sequence of str
+        The classes that are wanted, and `ALL`.
     scores : mapping
         As `scores_of` gives them.
     seeds : int
@@ -90,7 +95,7 @@ def trials(study: Study, filters: Filters, scores: Scores, seeds: int) -> dict[T
     random = CRITERIA[RANDOM]
     assert isinstance(random, OfWeights)
     for name in study.criteria:
-        for label in (ALL, *study.neurons):
+        for label in labels:
             if name != RANDOM:
                 if (name, filters.layer, label) in scores:
                     orders[name, label, 0] = least_first(scores[name, filters.layer, label])

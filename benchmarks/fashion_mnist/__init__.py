@@ -3,7 +3,7 @@
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-PROTOTXT = FOLDER / "net.prototxt"
+PROTOTXT = FOLDER / "fashion.prototxt"
 DATA = FOLDER / "data"
 WEIGHTS = DATA / "fashion.caffemodel"
 

@@ -1,4 +1,4 @@
-"""Train the network of net.prototxt on Fashion-MNIST: ``python -m benchmarks.fashion_mnist.train``.
+"""Train the network of fashion.prototxt on Fashion-MNIST: ``python -m benchmarks.fashion_mnist.train``.
 
 The gradients are those of `extract.differentiate.backward`: the graph of the loss and of its gradients runs
 in onnxruntime with the parameters as inputs, and numpy takes the steps. Seeded; it writes a caffemodel.

@@ -71,7 +71,8 @@ def neurons_of(
         What holds the scores of the classes; by default what the network puts out.
     """
     from extract import ImageError
-    from extract.labelled import Fault, class_index
+    from extract.class_names import class_index
+    from extract.labelled import Fault
     from extract.targets import scores
 
     counts = {label: len(numbers) for label, numbers in pictures.classes.items()}

@@ -18,7 +18,7 @@ OUT ?= volumes
 ARCHIVE ?= $(OUT)-archive.zip
 
 .PHONY: help venv demo upstream volumes presets montages archive real-caffe test test-caffe test-viewers \
-  check-networks bench fashion-mnist experiment clean
+  check-networks bench fashion-mnist experiment gallery-bundle clean
 .DELETE_ON_ERROR:
 
 help:
@@ -35,6 +35,7 @@ help:
 	@echo "make bench         speed side by side with others"
 	@echo "make fashion-mnist trains a small network on Debian's Fashion-MNIST, in minutes"
 	@echo "make experiment    which of its filters matter: the tables and curves of docs/which-filters-matter.md"
+	@echo "make gallery-bundle  builds what the gallery uses of vtk.js anew, by npm: only after a change in bundle/"
 	@echo "Further variables: ORDER LAYOUT PRESET PREPROCESS OUT PYTHON VENV"
 	@echo "ORDER=smooth, or ORDER=conv1.json that cnnvis order --save wrote"
 	@echo "OPTIONS='--size 64x64 --dtype uint8' goes to cnnvis activations as it is"
@@ -202,6 +203,10 @@ fashion-mnist: $(FASHION)/data/fashion.caffemodel
 # docs/which-filters-matter.md has its tables and pictures
 experiment: $(FASHION)/data/fashion.caffemodel
 	$(BIN)/python -m benchmarks.fashion_mnist.experiment $(FASHION)/out
+
+# The result is kept in the repository, so that who installs the package needs no node; a test builds it anew.
+gallery-bundle:
+	cd bundle && npm ci --silent && node build.js ../render_presets/gallery/page
 
 clean:
 	rm -rf demo/out demo/upstream demo/model build ./*.egg-info $(FASHION)/data $(FASHION)/out

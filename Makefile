@@ -17,8 +17,8 @@ PRESET ?= auto
 OUT ?= volumes
 ARCHIVE ?= $(OUT)-archive.zip
 
-.PHONY: help venv demo volumes presets montages archive real-caffe test test-viewers check-networks bench \
-  fashion-mnist experiment clean
+.PHONY: help venv demo upstream volumes presets montages archive real-caffe test test-caffe test-viewers \
+  check-networks bench fashion-mnist experiment gallery-bundle clean
 .DELETE_ON_ERROR:
 
 help:
@@ -29,11 +29,13 @@ help:
 	@echo "make archive       all that as a bag with checksums: ARCHIVE=volumes-archive.zip"
 	@echo "make test          unit tests, ruff, mypy"
 	@echo "make real-caffe    unpacks Caffe 1.0 of Debian 11 for the tests and for --engine pycaffe, in .real-caffe"
+	@echo "make test-caffe    tests beside real Caffe, which it unpacks (Debian or Ubuntu)"
 	@echo "make test-viewers  tests in ParaView, 3D Slicer, ITK and teem (Debian or Ubuntu, as root)"
 	@echo "make check-networks  gradients of whole networks in full size beside central differences"
 	@echo "make bench         speed side by side with others"
 	@echo "make fashion-mnist trains a small network on Debian's Fashion-MNIST, in minutes"
 	@echo "make experiment    which of its filters matter: the tables and curves of docs/which-filters-matter.md"
+	@echo "make gallery-bundle  builds what the gallery uses of vtk.js anew, by npm: only after a change in bundle/"
 	@echo "Further variables: ORDER LAYOUT PRESET PREPROCESS OUT PYTHON VENV"
 	@echo "ORDER=smooth, or ORDER=conv1.json that cnnvis order --save wrote"
 	@echo "OPTIONS='--size 64x64 --dtype uint8' goes to cnnvis activations as it is"
@@ -60,6 +62,11 @@ demo/model/chelsea.png: $(DEMO_MODEL)
 
 demo: $(DEMO_MODEL) | $(VENV)/.installed
 	$(BIN)/python -m demo.run demo/out
+
+# The demo of the first CNN-VIS, made of its own files, which are no part of this project.
+DATA ?= ../shared/data
+upstream: $(VENV)/.installed
+	$(BIN)/python -m demo.upstream $(DATA) demo/upstream
 
 blank := $(subst ,, )
 comma := ,
@@ -161,7 +168,11 @@ test: $(VENV)/.test-installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	@# with two workers, BLAS's own threads only wait for each other
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q --ignore=tests/viewers
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q --ignore=tests/viewers --ignore=tests/caffe
+
+test-caffe: $(VENV)/.test-installed
+	sh tests/caffe/install.sh
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q tests/caffe
 
 test-viewers: $(VENV)/.test-installed
 	sh tests/viewers/install.sh
@@ -193,5 +204,9 @@ fashion-mnist: $(FASHION)/data/fashion.caffemodel
 experiment: $(FASHION)/data/fashion.caffemodel
 	$(BIN)/python -m benchmarks.fashion_mnist.experiment $(FASHION)/out
 
+# The result is kept in the repository, so that who installs the package needs no node; a test builds it anew.
+gallery-bundle:
+	cd bundle && npm ci --silent && node build.js ../render_presets/gallery/page
+
 clean:
-	rm -rf demo/out demo/model build ./*.egg-info $(FASHION)/data $(FASHION)/out
+	rm -rf demo/out demo/upstream demo/model build ./*.egg-info $(FASHION)/data $(FASHION)/out

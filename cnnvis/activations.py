@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @options.distance
 @options.z_spacing
 @options.preset
+@options.series
 @options.preprocessing
 @options.feeds
 @options.batch
@@ -51,6 +52,7 @@ def command(
     distance: str | None,
     z_spacing: str,
     preset: str | Path | None,
+    series: bool,
     preprocessing: dict[str, Any],
     feeds: tuple[tuple[str, Path], ...],
     batch: int,
@@ -65,6 +67,7 @@ def command(
       cnnvis activations net.onnx --image cat.jpg --layer conv1 -o volumes --preprocess torch
       cnnvis activations net.toml --image photos/ --layer 'conv*' -o volumes --format nrrd,vti --preset auto
       cnnvis activations net.onnx --image x.npy --layer fc -o volumes --dtype uint8
+      cnnvis activations net.toml --image photos/ --layer conv1 -o volumes --format vti --series --preset auto
     """
     from extract import Extractor
     from extract.arrays import open_array
@@ -72,9 +75,10 @@ def command(
     from extract.sources import find_images
 
     from . import feeding
-    from .export import Export, targets
+    from .export import targets
     from .progress import progress
     from .provenance import model_facts, software
+    from .series_export import exporter
     from .slices import Slices
     from .views import Places, View, has_3d_maps
 
@@ -88,12 +92,14 @@ def command(
     sources = expand(find_images(images), target.channels_first)
     settings = feeding.settings_of(described, preprocessing, target, sources)
     facts = {"model": model_facts(model), **feeding.feed_facts(feeds), **software()}
-    view = View(layout, Slices.asked(order, distance, "act"), z_spacing, facts)
-    export = Export(out, targets(formats), dtype, preset)
+    slices = Slices.asked(order, distance, "act", common=series)
+    view = View(layout, slices, z_spacing, facts, series=series)
+    names = [source.name for source in sources] if series else None
+    export = exporter(out, targets(formats), dtype, preset, slices, names)
     export.check(frames=layout == "stack" and has_3d_maps(model, extractor.tensors.values()))
     places = Places(model, target, {name: value.shape for name, value in fixed.items()})
     feeder, start = feeding.Feeder(model, target, fixed, len(sources)), 0
-    with progress(len(sources), "images", quiet) as done:
+    with export.session() as writer, progress(len(sources), "images", quiet) as done:
         for inputs in batches(sources, settings, target.channels_first, batch):
             outputs = extractor.run(feeder.feed(inputs, start))
             start += len(inputs)
@@ -103,10 +109,10 @@ def command(
             ]
             options.made(out)
             for index, one in enumerate(inputs):
-                options.print_paths(feeding.export_input(export, model, view.facts, one))
+                options.print_paths(feeding.export_input(writer, model, view.facts, one, series))
                 for tensor, values in tensors:
                     for stem, volume in view.volumes(tensor, values, index, one):
-                        options.print_paths(export.write(volume, stem))
+                        options.print_paths(writer.write(volume, stem))
                 done()
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from converters.errors import VolumeError
 
@@ -21,6 +22,19 @@ class Target:
 
     extension: str
     headers: tuple[str, ...] = ()
+
+
+class Writer(Protocol):
+    """What takes the volumes of an export, one after another."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the files go."""
+        ...
+
+    def write(self, volume: Volume, stem: str, presets: bool = True) -> list[Path]:
+        """Take a volume under the file name `stem`, and return the paths of what is written by now."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +69,17 @@ class Export:
 
             load(self.preset)
 
-    def check(self, frames: bool, instead: str = "channels or mosaic") -> None:
+    @property
+    def series(self) -> bool:
+        """Whether all images go into one file."""
+        return False
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[Writer]:
+        """Yield what writes volumes."""
+        yield self
+
+    def check(self, frames: bool, instead: str = "--layout channels or mosaic") -> None:
         """Make sure, before anything is computed, that every format holds what is going to be written.
 
         Parameters
@@ -63,7 +87,7 @@ class Export:
         frames : bool
             Whether volumes of several frames are to come: feature maps or filters of a 3-D network.
         instead : str
-            The layouts that would do without.
+            The option that would do without.
 
         Raises
         ------
@@ -78,11 +102,20 @@ class Export:
             if frames and name not in able:
                 raise VolumeError(
                     f"--format {name}: holds one volume a file, and 3-D maps or filters become several: use "
-                    f"--layout {instead}, or one of the formats {' '.join(able)}"
+                    f"{instead}, or one of the formats {' '.join(able)}"
                 )
 
-    def write(self, volume: Volume, stem: str) -> list[Path]:
+    def write(self, volume: Volume, stem: str, presets: bool = True) -> list[Path]:
         """Write the volume under the file name `stem` and return all paths.
+
+        Parameters
+        ----------
+        volume : Volume
+            What to write.
+        stem : str
+            The files' name without extension.
+        presets : bool
+            Whether viewers' presets are wanted for it, if for any.
 
         Warns
         -----
@@ -90,23 +123,35 @@ class Export:
             If a file is replaced that was made of another model or image, or the volume has no finite value
             that a preset could be fitted to.
         """
+        import numpy as np
+
         from converters import write
 
+        known = bool(np.isfinite(volume.data).any())
         paths = []
         for target in self.targets:
             path = self.folder / (_safe(stem, target) + target.extension)
             _note_replaced(path, volume.facts)
             paths += write(volume, path, dtype=self.dtype, headers=target.headers)
-            if self.preset is not None:
-                paths += self._presets(volume, path)
+            if presets:
+                paths += self.presets(known, path)
         return paths
 
-    def _presets(self, volume: Volume, path: Path) -> list[Path]:
-        import numpy as np
+    def presets(self, known: bool, path: Path) -> list[Path]:
+        """Write what viewers want beside a volume file, if it is wanted; return all paths.
 
+        Parameters
+        ----------
+        known : bool
+            Whether any value is finite.
+        path : Path
+            The file.
+        """
         from render_presets import write_presets
 
-        if not np.isfinite(volume.data).any():
+        if self.preset is None:
+            return []
+        if not known:
             note(f"{path}: no value is finite, so viewers get no preset")
             return []
         return write_presets(path, None, self.folder, None if self.preset == "auto" else str(self.preset))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from extract.images import PreparedInput
     from extract.sources import ImageSource
 
-    from .export import Export
+    from .export import Writer
     from .models import OpenedModel
 
 
@@ -162,8 +162,24 @@ class Feeder:
         return {self._target.name: declared, **further}
 
 
-def export_input(export: Export, model: Model, source: Mapping[str, Any], one: PreparedInput) -> list[Path]:
-    """Write what the network sees, in its layers' frame: a picture as a slice of luminance and as PNG."""
+def export_input(
+    writer: Writer, model: Model, source: Mapping[str, Any], one: PreparedInput, series: bool
+) -> list[Path]:
+    """Write what the network sees, in its layers' frame: a picture as a slice of luminance and as PNG.
+
+    Parameters
+    ----------
+    writer : Writer
+        What takes the volume.
+    model : Model
+        The network.
+    source : mapping
+        What all side-cars say.
+    one : PreparedInput
+        The image.
+    series : bool
+        Whether the inputs of all images go into one file.
+    """
     import numpy as np
 
     from converters import Volume, lay_out
@@ -173,15 +189,19 @@ def export_input(export: Export, model: Model, source: Mapping[str, Any], one: P
 
     frame: dict[str, Any] = {"spacing": one.spacing, "origin": one.origin, "direction": one.direction}
     facts = {**source, "image": dict(one.facts), "quantity": "input"}
-    stem = file_stem("input", model=model.path.stem, img=one.name)
-    plain = replace(export, preset=None)
+    own = file_stem("input", model=model.path.stem, img=one.name)
+    stem = file_stem("input", model=model.path.stem) if series else own
     if one.picture is None:
         values = one.array[0] if one.array.ndim == 4 and len(one.array) == 1 else one.array
         (volume,) = lay_out(values)
-        return plain.write(volume.replace(name="input", facts={**facts, **volume.facts}, **frame), stem)
+        if series and volume.frames is not None:
+            # an input of several volumes is no frame
+            return []
+        volume = volume.replace(name="input", facts={**facts, **volume.facts}, **frame)
+        return writer.write(volume, stem, presets=False)
     from PIL import Image
 
     picture = Image.fromarray(np.clip(np.rint(one.picture), 0, 255).astype(np.uint8))
     grey = np.asarray(picture.convert("L"))[np.newaxis]
     volume = Volume(grey, name="luminance", labels=("luminance",), facts=facts, **frame)
-    return [*plain.write(volume, stem), save_png(picture, export.folder / f"{stem}.png")]
+    return [*writer.write(volume, stem, presets=False), save_png(picture, writer.folder / f"{own}.png")]

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 @options.distance
 @options.z_spacing
 @options.preset
+@options.series
 @options.preprocessing
 @options.feeds
 @options.batch
@@ -87,6 +88,7 @@ def command(
     distance: str | None,
     z_spacing: str,
     preset: str | Path | None,
+    series: bool,
     preprocessing: dict[str, Any],
     feeds: tuple[tuple[str, Path], ...],
     batch: int,
@@ -110,6 +112,8 @@ def command(
         --target fc8:281 --wrt conv1.weight --wrt conv1 --wrt data -o volumes
       cnnvis gradients net.onnx --image cat.jpg --target top --wrt conv5 --method grad-cam -o volumes
       cnnvis gradients net.onnx --image cat.jpg --target top --wrt conv1.weight --check -o volumes
+      cnnvis gradients net.onnx --image persian.jpg --image tabby.jpg --image dog.jpg --target fc8:283 \\
+        --wrt conv1.weight --series --preset signed -o volumes
     """
     from extract.arrays import open_array
     from extract.attribution.methods import METHODS
@@ -119,10 +123,11 @@ def command(
     from extract.to_onnx import save_onnx
 
     from . import checking, feeding
-    from .export import Export, targets
+    from .export import targets
     from .kernels import Kernels
     from .progress import progress
     from .provenance import model_facts, software
+    from .series_export import exporter
     from .slices import Slices
     from .views import Places, View, has_3d_maps
 
@@ -142,8 +147,9 @@ def command(
     sources = expand(find_images(images), image.channels_first)
     settings = feeding.settings_of(described, preprocessing, image, sources)
     feeder, start = feeding.Feeder(model, image, fixed, len(sources)), 0
-    export = Export(out, targets(formats), dtype, preset)
-    slices = Slices.asked(order, distance, "grad")
+    slices = Slices.asked(order, distance, "grad", common=series)
+    frames = [source.name for source in sources] if series else None
+    export = exporter(out, targets(formats), dtype, preset, slices, frames)
     facts: dict[str, Any] = {
         "model": model_facts(model),
         "target": target,
@@ -152,11 +158,11 @@ def command(
         **software(),
     }
     quantity = "grad" if method == "plain" else method
-    view = View(layout, slices, z_spacing, facts, quantity, "gradient", target)
-    kernels = Kernels(model, layout, z_spacing, facts, slices)
+    view = View(layout, slices, z_spacing, facts, quantity, "gradient", target, series)
+    kernels = Kernels(model, layout, z_spacing, facts, slices, series)
     weights = [name for name in names if model.tensor(name) in model.constants]
     if kernels.makes_frames and has_3d_maps(model, map(model.tensor, weights)):
-        export.check(frames=True, instead="mosaic")
+        export.check(frames=True, instead="--layout mosaic")
     export.check(frames=layout == "stack" and has_3d_maps(model, map(model.tensor, names)))
     if checked:
         (first,) = batches(sources[:1], settings, image.channels_first, 1)
@@ -166,7 +172,7 @@ def command(
         options.made(save_graph.parent)
         options.print_paths(save_onnx(graph, save_graph))
     places = Places(model, image, {name: value.shape for name, value in fixed.items()})
-    with progress(len(sources), "images", quiet) as done:
+    with export.session() as writer, progress(len(sources), "images", quiet) as done:
         for inputs in batches(sources, settings, image.channels_first, batch):
             result = prepared.run(feeder.feed(inputs, start))
             start += len(inputs)
@@ -178,7 +184,7 @@ def command(
             }
             options.made(out)
             for index, one in enumerate(inputs):
-                options.print_paths(feeding.export_input(export, model, facts, one))
+                options.print_paths(feeding.export_input(writer, model, facts, one, series))
                 for name, gradient in found.items():
                     volumes = (
                         view.volumes(placed[name], gradient, index, one)
@@ -190,7 +196,7 @@ def command(
                     said = {"report": report_of(result.report, index)} if result.report else {}
                     for stem, volume in volumes:
                         told = volume.replace(facts={**volume.facts, **said})
-                        options.print_paths(export.write(told, stem))
+                        options.print_paths(writer.write(told, stem))
                 done()
 
 

@@ -14,8 +14,10 @@ from .option_types import Choices, OneOf
 
 if TYPE_CHECKING:
     from converters import Volume
+    from extract import Model
     from extract.filters import Filters
     from extract.importance import Study
+    from extract.importance.graph import Neuron
 
     from .models import OpenedModel
 
@@ -43,8 +45,9 @@ _criteria = options.registry("extract.importance", "CRITERIA")
 )
 @click.option(
     "--target",
-    metavar="NAME:INDEX|top",
-    help="The neuron, for all pictures. Default: that of each picture's class, before softmax.",
+    metavar="NAME:INDEX|top|NAME",
+    help="The neuron, for all pictures; or the layer of which each picture has the neuron of its class. "
+    "Default: that before softmax.",
 )
 @options.out_folder
 @click.option(
@@ -158,7 +161,6 @@ def command(
     from extract.importance.graph import on_the_way
     from extract.labelled import read_labelled
     from extract.sources import ImageSource
-    from extract.targets import targets_of
 
     from . import feeding
     from .export import Export, targets
@@ -172,10 +174,12 @@ def command(
     values = {name: open_array(file) for name, file in feeds}
     described = opened(preprocessing.get("size"), {name: array.shape for name, array in values.items()})
     fixed, model = feeding.fed(described.model, values)
-    neuron = None if target is None else targets_of(model, target)
+    neuron = None if target is None else _neuron(model, target)
     known = on_the_way(model, neuron)
     filters, of_layers = layers_with_filters(model, layers, known)
-    neurons, of_labels = neurons_of(pictures, described, dict(classes), neuron is None)
+    of_classes = neuron if isinstance(neuron, str) else None
+    by_class = neuron is None or of_classes is not None
+    neurons, of_labels = neurons_of(pictures, described, dict(classes), by_class, of_classes)
     image = feeding.image_input(model, [value for value in model.inputs if value.name in known], fixed)
     sources = [ImageSource(set_path, "set")] if pictures.pictures else []
     settings = feeding.settings_of(described, preprocessing, image, sources)
@@ -184,7 +188,7 @@ def command(
     wanted = classes_shown(shown or (ALL,), [ALL, *neurons])
     export = Export(out, targets(formats), dtype, preset)
     slices = _slices(study, volumes, z_spacing) if way != "none" else []
-    export.check(any(volume.frames is not None for _, volume in slices), "stack")
+    export.check(any(volume.frames is not None for _, volume in slices), "--volume none")
     facts: dict[str, Any] = {
         "model": model_facts(model),
         "target": target or "class",
@@ -199,11 +203,28 @@ def command(
     files = ScoreFiles(found, facts, out, [label for label in wanted if label in found.counts])
     tables = files.tables(stem)
     options.print_paths(tables)
-    keep.remove()
     for path in (*files.pictures(), *files.volumes(export, slices, way)):
         options.print_paths([path])
+    keep.remove()
     tell_single(found.counts)
     tell_faults(found.faults, tables[-1])
+
+
+def _neuron(model: Model, target: str) -> Neuron:
+    """Return the target that a text means, or the tensor of a layer that it names."""
+    from extract import ModelError, UnknownNameError
+    from extract.targets import targets_of
+
+    try:
+        return targets_of(model, target)
+    except ModelError as error:
+        try:
+            tensor = model.tensor(target)
+        except UnknownNameError:
+            raise error from None
+    if tensor in model.constants:
+        raise UnknownNameError(f"{model.path}: {target!r} is a constant; a target depends on the input")
+    return tensor
 
 
 def _slices(study: Study, files: Sequence[Path], z_spacing: str) -> list[tuple[Filters, Volume]]:
@@ -244,7 +265,7 @@ def _kernels(study: Study, filters: Filters, z_spacing: str) -> list[Volume]:
     weight = study.model.values([filters.weight])[filters.weight]
     (volume,) = lay_out_kernels(by_outputs(study.model, filters.weight, weight), "norm")
     if volume.facts["layout"]["kind"] != "stack":
-        note(f"layer {filters.layer!r}: its filters have no extent, and make no volume; --of takes its maps")
+        note(f"layer {filters.layer!r}: its filters are no slices, and make no volume; --of takes its maps")
         return []
     x, y, z = volume.spacing
     if volume.frames is None:

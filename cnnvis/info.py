@@ -19,17 +19,21 @@ if TYPE_CHECKING:
 @click.argument("file", type=file_path)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, slice labels included.")
 def command(file: Path, as_json: bool) -> None:
-    """Show a volume's size, geometry and values, and the facts that its file tells of its origin.
+    """Show size, geometry and values of a volume or a series, and what its file tells of its origin.
 
     \b
     Examples:
       cnnvis info conv1.nrrd
       cnnvis info conv1.vox --json
+      cnnvis info dogs.pvd
     """
-    from converters import format_of, read
+    from converters import format_of, read, series
 
-    volume = read(file)
-    measured = {"file": file.name, "format": format_of(file).name, **summary(volume)}
+    if series.is_list(file):
+        volume, form = series.read_series(file).together(), "files, one a frame"
+    else:
+        volume, form = read(file), format_of(file).name
+    measured = {"file": file.name, "format": form, **summary(volume)}
     facts = dict(volume.facts)
     if as_json:
         document = {**measured, "facts": facts, "labels": volume.labels}

@@ -7,17 +7,13 @@ they show.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from converters.data_files import data_files
 from converters.errors import CnnVisWarning
-
-# A header names the file of its data so: NRRD's "data file: x.raw", MetaImage's "ElementDataFile = x.raw".
-_DATA_FILE = re.compile(rb"^(?:data ?file:|ElementDataFile\s*=)[ \t]*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
-_LONGEST_HEADER = 65536
 
 
 def model_files(path: Path, weights: Path | None = None) -> Iterator[Path]:
@@ -70,12 +66,7 @@ def image_files(path: Path) -> Iterator[Path]:
 
     for source in find_images([path]):
         yield source.path
-        if source.path.suffix.lower() in (".nhdr", ".mhd"):
-            with source.path.open("rb") as file:
-                names = _DATA_FILE.findall(file.read(_LONGEST_HEADER))
-            data = (source.path.parent / name.decode(errors="surrogateescape") for name in names)
-            # some headers say LIST or LOCAL here
-            yield from (file for file in data if file.is_file())
+        yield from (source.path.parent / name for name in data_files(source.path))
 
 
 def _labels(path: Path) -> Iterator[Path]:

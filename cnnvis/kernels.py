@@ -34,6 +34,8 @@ class Kernels:
         What all side-cars say: model and software.
     slices : Slices
         The order of the slices.
+    series : bool
+        Whether all images go into one file, whose name then names none.
     """
 
     model: Model
@@ -41,6 +43,7 @@ class Kernels:
     z_spacing: str
     facts: Mapping[str, Any]
     slices: Slices
+    series: bool = False
 
     @property
     def makes_frames(self) -> bool:
@@ -92,7 +95,7 @@ class Kernels:
                 quantity,
                 hashed=parameter.layer in self._clashing,
                 model=self.model.path.stem,
-                img=image.name if image else None,
+                img=image.name if image and not self.series else None,
                 layer=parameter.layer,
                 param=parameter.role if image else None,
                 target=target,

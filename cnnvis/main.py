@@ -19,7 +19,7 @@ COMMANDS = (
     *("layers", "activations", "gradients", "maximize", "weights", "to-onnx"),
     *("importance", "ablate", "prune"),
     *("order", "series", "convert", "info"),
-    *("preset", "render", "montage"),
+    *("preset", "scene", "render", "montage", "gallery"),
     *("archive", "verify"),
 )
 

@@ -145,6 +145,12 @@ distance: Decorator = click.option(
     type=OneOf("distance", registry("order", "DISTANCES")),
     help="By what maps are compared. Default: correlation; of filters and gradients, absolute-correlation.",
 )
+series: Decorator = click.option(
+    "--series",
+    is_flag=True,
+    help="Write one series a layer, its frames called by the images, on one value scale and in one order: "
+    "nrrd as .seq.nrrd, vti as .pvd, nii.gz, nii and vtkhdf as 4-D files, vox as numbered files.",
+)
 z_spacing: Decorator = click.option(
     "--z-spacing",
     default="fit",

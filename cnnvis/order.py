@@ -13,10 +13,10 @@ import click
 from . import options
 from .option_types import Count
 from .progress import progress
-from .volume_files import VolumeFiles
 
 if TYPE_CHECKING:
     from converters import Volume
+    from converters.volume_files import VolumeFiles
     from order import Ordering
     from order.comparison import Compared
 
@@ -107,6 +107,7 @@ def command(
     """
     import order
     from converters import write
+    from converters.volume_files import VolumeFiles
 
     from .provenance import derived
     from .slices import note_other_layer

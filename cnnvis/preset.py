@@ -32,7 +32,8 @@ def command(
       cnnvis preset conv1.vti --preset mine.vp -o .      a look from 3D Slicer for ParaView
 
     FILE is JSON of ours, ParaView's presets (JSON), 3D Slicer's volume property (.vp, .vp.json) or colour
-    maps of CGV (.xml). Numbers are values of the volume; maps over 0..1, of ParaView and CGV, span its range.
+    maps of CGV (.xml). Of a file with several presets, FILE#NAME is one. Numbers are values of the volume;
+    maps over 0..1, of ParaView and CGV, span its range.
     """
     from render_presets import write_presets
 

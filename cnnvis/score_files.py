@@ -120,10 +120,11 @@ class ScoreFiles:
         )
 
     def _heading(self, filters: Filters, label: str) -> str:
-        count = self.found.counts.get(label, 0)
-        who = "all pictures" if label == "all" else f"class {label}"
-        pictures = f", {count:,} pictures" if count > 1 else ", 1 picture" if count else ""
-        return f"{self.found.study.model.path.stem} · {filters.layer} · importance for {who}{pictures}"
+        count = self.found.counts[label]
+        number = "" if not count else "1 picture" if count == 1 else f"{count:,} pictures"
+        who = f"all {number}" if label == "all" else f"class {label}, {number}"
+        whose = f"importance for {who}" if count else "importance"
+        return f"{self.found.study.model.path.stem} · {filters.layer} · {whose}"
 
     def _ranking(self, criterion: str, filters: Filters, label: str) -> Ranking:
         from extract.importance import CRITERIA

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 )
 @options.distance
 @options.dtype
+@options.preset
 def command(
     sources: tuple[Path, ...],
     target: Path,
@@ -41,6 +42,7 @@ def command(
     wanted: str | Path | None,
     distance: str | None,
     dtype: str | None,
+    preset: str | Path | None,
 ) -> None:
     """Write volumes of one layer as the frames of a series; the format follows from OUT's name.
 
@@ -48,22 +50,26 @@ def command(
       .seq.nrrd       volume sequence of 3D Slicer
       .nii.gz, .nii   frames along the fourth axis
       .pvd            for ParaView, with OUT_000.vti, OUT_001.vti, ...
+      .vti.series     the same files with ParaView's list in JSON
       .vtkhdf         time steps, for ParaView 5.12 or later
       .vox            OUT_000.vox and .hd, ... for CGV
 
-    All frames share one value scale and one order of their slices, and keep the names of their images.
+    All frames share one value scale, one order of their slices and, with --preset, one transfer function.
+    They keep the names of their images.
 
     \b
     Examples:
       cnnvis series persian.nrrd pembroke.nrrd chihuahua.nrrd dogs.seq.nrrd
-      cnnvis series cats/*_layer-conv1_act.nrrd conv1.pvd --order smooth
+      cnnvis series cats/*_layer-conv1_act.nrrd conv1.pvd --order smooth --preset auto
       cnnvis series cats/*_layer-conv1_act.nrrd conv1.vox --order conv1.json
     """
     from converters import series
+    from converters.volume_files import VolumeFiles
 
+    from .export import Export
     from .provenance import derived
-    from .volume_files import VolumeFiles
 
+    export = Export(target.parent, (), dtype, preset)
     outputs = {path.resolve() for path in series.files(target, len(sources))}
     for source in sources:
         if source.resolve() in outputs:
@@ -74,6 +80,7 @@ def command(
     volumes = VolumeFiles(sources, lambda volume: derived(arranged(volume)))
     gathered = series.gather(volumes, [str(source) for source in sources], labels)
     options.print_paths(series.write(gathered, target, dtype))
+    options.print_paths(export.presets(gathered.range is not None, target))
 
 
 def _arranging(
@@ -81,9 +88,9 @@ def _arranging(
 ) -> Callable[[Volume], Volume]:
     """Return what puts the slices of each volume in the wanted order."""
     import order
+    from converters.volume_files import VolumeFiles
 
     from .slices import usual_distance
-    from .volume_files import VolumeFiles
 
     if wanted is None:
         return lambda volume: volume

@@ -49,11 +49,30 @@ def layers_with_filters(
 
 
 def neurons_of(
-    pictures: LabelledSet, described: OpenedModel, given: Mapping[str, int], by_class: bool
+    pictures: LabelledSet,
+    described: OpenedModel,
+    given: Mapping[str, int],
+    by_class: bool,
+    tensor: str | None = None,
 ) -> tuple[dict[str, int], list[Fault]]:
-    """Return the network's class for each label, and the labels that mean none."""
+    """Return the network's class for each label, and the labels that mean none.
+
+    Parameters
+    ----------
+    pictures : LabelledSet
+        The set.
+    described : OpenedModel
+        The network, with the names of its classes.
+    given : mapping of str to int
+        What the user says.
+    by_class : bool
+        Whether classes matter; else each label gets 0.
+    tensor : str, optional
+        What holds the scores of the classes; by default what the network puts out.
+    """
     from extract import ImageError
-    from extract.labelled import Fault, class_index
+    from extract.class_names import class_index
+    from extract.labelled import Fault
     from extract.targets import scores
 
     counts = {label: len(numbers) for label, numbers in pictures.classes.items()}
@@ -62,7 +81,7 @@ def neurons_of(
     unknown = [label for label in given if label not in counts]
     if unknown:
         raise ImageError(f"{pictures.path}: has no label {unknown[0]!r}, which --class names")
-    shape = described.model.shapes().get(scores(described.model), ())
+    shape = described.model.shapes().get(tensor or scores(described.model), ())
     classes = shape[1] if len(shape) > 1 else None
     neurons, faults = {}, []
     for label, count in counts.items():
@@ -71,7 +90,7 @@ def neurons_of(
             neurons[label] = index
             continue
         reason = "names no class of the network" if index is None else f"is beyond its {classes} classes"
-        text = f"{pictures.path}: label {label!r} {reason}: its {count} pictures are left out; see --class"
+        text = f"{pictures.path}: label {label!r} {reason}: its pictures ({count}) are left out; see --class"
         faults.append(Fault(label, text))
     if not neurons:
         raise ImageError(faults[0].reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,8 @@ class Slices:
         A method of `order.METHODS`, found anew for each volume, or a file that ``cnnvis order --save`` wrote.
     distance : str
         By what a method compares maps.
+    common : bool
+        Whether a method finds one order for all volumes, by `arranging`, instead of one for each.
 
     Raises
     ------
@@ -38,6 +41,7 @@ class Slices:
 
     order: str | Path = "identity"
     distance: str = "correlation"
+    common: bool = False
 
     def __post_init__(self) -> None:
         import order
@@ -50,7 +54,7 @@ class Slices:
             raise order.OrderError(f"{self.order}: unknown ordering method {self.fitted.method!r}")
 
     @classmethod
-    def asked(cls, order: str | Path, distance: str | None, quantity: str) -> Self:
+    def asked(cls, order: str | Path, distance: str | None, quantity: str, common: bool = False) -> Self:
         """Return the order that options ask for, of volumes of a quantity.
 
         Raises
@@ -60,7 +64,7 @@ class Slices:
         """
         if distance is not None and (isinstance(order, Path) or order == "identity"):
             raise CnnVisError("--distance goes with --order METHOD")
-        return cls(order, distance or usual_distance(quantity))
+        return cls(order, distance or usual_distance(quantity), common)
 
     def check(self, layout: str) -> None:
         """Raise CnnVisError if the slices of a layout cannot be ordered."""
@@ -82,7 +86,7 @@ class Slices:
         return self.fitted.method if self.fitted is not None else str(self.order)
 
     def ordered(self, volume: Volume) -> Volume:
-        """Return the volume in that order, if its slices are channels or filters.
+        """Return the volume in that order, if its slices are channels or filters, and all is known of it.
 
         Raises
         ------
@@ -91,7 +95,7 @@ class Slices:
         """
         import order
 
-        if self.name(volume) is None:
+        if self.name(volume) is None or (self.common and self.fitted is None):
             return volume
         fitted = self.fitted or order.by(str(self.order), volume, distance=self.distance)
         try:
@@ -99,6 +103,20 @@ class Slices:
             return fitted.apply(volume)
         except order.OrderError as error:
             raise order.OrderError(f"{self.order}: {error}") from error
+
+    def arranging(self, volumes: Sequence[Volume]) -> Callable[[Volume], Volume]:
+        """Return what puts volumes in the order that a method finds for all of them, if one is to.
+
+        Raises
+        ------
+        OrderError
+            If the method cannot order these volumes.
+        """
+        import order
+
+        if self.fitted is not None or self.name(volumes[0]) is None:
+            return lambda volume: volume
+        return order.by(str(self.order), volumes, distance=self.distance).apply
 
 
 def usual_distance(quantity: str) -> str:

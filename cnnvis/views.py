@@ -52,6 +52,8 @@ class View:
         The same as a word, the name of the values in viewers.
     target : str, optional
         What gradients are those of, for file names.
+    series : bool
+        Whether all images go into one file, whose name then names none.
 
     Raises
     ------
@@ -66,6 +68,7 @@ class View:
     quantity: str = "act"
     title: str = "activation"
     target: str | None = None
+    series: bool = False
 
     def __post_init__(self) -> None:
         from extract.placement import slice_spacing
@@ -110,7 +113,7 @@ class View:
                 self.quantity,
                 hashed=tensor.hashed,
                 model=tensor.model,
-                img=one.name,
+                img=None if self.series else one.name,
                 layer=tensor.name,
                 target=self.target,
                 channel=str(layout["channel"]) if "channel" in layout else None,

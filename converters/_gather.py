@@ -15,7 +15,7 @@ from .registry import extension_of
 from .volume import Vector, Volume
 
 # facts of the slices; of a file that holds frames they would be taken for facts of its frames
-_OF_SLICES = ("layout", "order")
+OF_SLICES = ("layout", "order")
 # what all volumes of a series have in common
 _ALIKE = ("layer", "quantity")
 
@@ -85,6 +85,11 @@ class Series:
         """The values of the frames, read one after another."""
         return (volume.data for volume in self.volumes)
 
+    def together(self) -> Volume:
+        """Return all frames as one volume of four axes, held in memory."""
+        data = np.stack(list(self.data))
+        return self.first.replace(data=data, labels=self.labels, facts=self.facts)
+
     def alone(self) -> Iterator[Volume]:
         """Yield each frame as a volume that says which one it is; all lie in exactly the same place."""
         for frame, label in enumerate(self.labels):
@@ -141,11 +146,9 @@ def _look(volume: Volume, source: str, first: Volume) -> tuple[tuple[float, floa
 def _names(
     labels: Sequence[str], facts: Sequence[Mapping[str, Any]], sources: Sequence[str]
 ) -> tuple[str, ...]:
-    stems = [Path(source).name for source in sources]
-    stems = [name[: -len(extension_of(name))] for name in stems]
     images = [image.get("file") for each in facts if isinstance(image := each.get("image"), Mapping)]
     pictured = len(set(images)) == len(facts) and all(isinstance(image, str) for image in images)
-    names = tuple(labels) or tuple(map(str, images) if pictured else stems)
+    names = tuple(labels) or tuple(map(str, images) if pictured else map(_stem, sources))
     for name in names:
         if not name.strip():
             raise VolumeError("a frame needs a label that is not blank")
@@ -154,17 +157,22 @@ def _names(
     return names
 
 
+def _stem(source: str) -> str:
+    name = Path(source).name
+    return name[: -len(extension_of(name))]
+
+
 def _facts(facts: Sequence[dict[str, Any]], names: Sequence[str], slices: Sequence[str]) -> dict[str, Any]:
     """Return the facts that all frames share, and under ``series`` those of slices and of single frames."""
     first = facts[0]
     shared = {key: value for key, value in first.items() if all(key in o and o[key] == value for o in facts)}
     own = [{key: value for key, value in each.items() if key not in shared} for each in facts]
     return {
-        **{key: value for key, value in shared.items() if key not in _OF_SLICES},
+        **{key: value for key, value in shared.items() if key not in OF_SLICES},
         "layout": {"kind": "series"},
         "series": {
             "slices": list(slices),
-            **{key: shared[key] for key in _OF_SLICES if key in shared},
+            **{key: shared[key] for key in OF_SLICES if key in shared},
             "frames": [{"label": name, **each} for name, each in zip(names, own, strict=True)],
         },
     }

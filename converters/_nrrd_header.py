@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from math import isfinite
 from urllib.parse import quote
 
 from . import sidecar
@@ -113,19 +112,16 @@ def _directions(volume: Described) -> str:
 
 
 def _sequence(labels: tuple[str, ...], axis: int) -> list[str]:
-    """Return what Slicer's sequences want to know: the class of the frames, and what each is called."""
+    """Return what Slicer's sequences want to know: the class of the frames, and what each is called.
+
+    Slicer sorts frames whose index is numeric, and drops those of which the numbers are nearly the same; so
+    numbers are text as well.
+    """
     values = (
         _ENCODED.sub(lambda match: quote(match[0], errors="surrogateescape"), label) for label in labels
     )
     return [
         "DataNodeClassName:=vtkMRMLScalarVolumeNode",
-        f"axis {axis} index type:={'numeric' if all(map(_is_number, labels)) else 'text'}",
+        f"axis {axis} index type:=text",
         f"axis {axis} index values:={' '.join(values)}",
     ]
-
-
-def _is_number(label: str) -> bool:
-    try:
-        return isfinite(float(label))
-    except ValueError:
-        return False

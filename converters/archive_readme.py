@@ -206,6 +206,9 @@ of that length with the type, axis order and shape; then the numbers, the last a
         "JSON text (RFC 8259): side-cars, see above; else transfer functions for ParaView or 3D Slicer.",
     ),
     _Format((".pvd",), "XML, for ParaView: the files that are the frames of a series, in their order."),
+    _Format((".series",), "JSON, for ParaView: the files that are the frames of a series, in their order."),
+    _Format((".mrb",), "3D Slicer: a zip archive of a scene and the volume files that it names."),
+    _Format((".mp4", ".html"), "A film, or a page for a web browser, that shows volumes."),
     _Format((".csv", ".tsv", ".txt", ".md", ".toml"), "Text."),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,11 +17,23 @@ from ._arrays import clean
 from ._files import raw
 from ._gather import Series, gather
 from ._nrrd_header import header as nrrd_header
+from ._series_files import is_list, parted, read_series
 from .encoding import Encoding
 from .errors import CnnVisError, CnnVisWarning, VolumeError
 from .staging import staging
 
-__all__ = ["FORMATS", "Format", "Series", "files", "gather", "split", "write"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Series",
+    "files",
+    "gather",
+    "is_list",
+    "parted",
+    "read_series",
+    "split",
+    "write",
+]
 
 _BLOCK = 2**27
 """Bytes that are gathered at once where the values of all frames lie together."""
@@ -145,24 +158,40 @@ def _write_vtkhdf(series: Series, path: Path, encoding: Encoding) -> None:
 
 def _write_pvd(series: Series, path: Path, encoding: Encoding) -> None:
     """Write a .vti for each frame, and the list of them; it names them relative to itself."""
-    stem, _ = split(path)
-    if not stem.isprintable():
-        raise VolumeError("this name cannot stand in a .pvd file: it holds control characters or no UTF-8")
-    names = _numbered(stem, ".vti", series.frames)
+    names = _write_frames(series, path, encoding)
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         '<VTKFile type="Collection" version="0.1" byte_order="LittleEndian">',
         "  <Collection>",
     ]
-    for frame, volume in enumerate(series.alone()):
-        name = names[frame]
-        vti.write(volume, path.with_name(name), encoding)
-        sidecar.write(volume, path.with_name(name), encoding)
-        label = quoteattr(clean(series.labels[frame]))
+    for frame, (name, label) in enumerate(zip(names, series.labels, strict=True)):
+        label = quoteattr(clean(label))
         lines.append(
             f'    <DataSet timestep="{frame}" group="" part="0" name={label} file={quoteattr(name)}/>'
         )
     path.write_bytes("\n".join([*lines, "  </Collection>", "</VTKFile>", ""]).encode("utf-8"))
+
+
+def _write_list(series: Series, path: Path, encoding: Encoding) -> None:
+    """Write a .vti for each frame, and ParaView's other list of them, in JSON."""
+    names = _write_frames(series, path, encoding)
+    entries = [{"name": name, "time": float(frame)} for frame, name in enumerate(names)]
+    text = json.dumps({"file-series-version": "1.0", "files": entries}, indent=1, ensure_ascii=False)
+    path.write_bytes((text + "\n").encode("utf-8"))
+
+
+def _write_frames(series: Series, path: Path, encoding: Encoding) -> list[str]:
+    """Write a .vti with its side-car for each frame, and return their names."""
+    stem, extension = split(path)
+    if not stem.isprintable():
+        raise VolumeError(
+            f"this name cannot stand in a {extension} file: it holds control characters or no UTF-8"
+        )
+    names = _numbered(stem, ".vti", series.frames)
+    for name, volume in zip(names, series.alone(), strict=True):
+        vti.write(volume, path.with_name(name), encoding)
+        sidecar.write(volume, path.with_name(name), encoding)
+    return names
 
 
 def _write_cgv(series: Series, path: Path, encoding: Encoding) -> None:
@@ -200,6 +229,7 @@ FORMATS: dict[str, Format] = {
     ".nii.gz": Format(_write_nifti),
     ".nii": Format(_write_nifti),
     ".pvd": Format(_write_pvd, frames=(".vti",)),
+    ".vti.series": Format(_write_list, frames=(".vti",)),
     ".vtkhdf": Format(_write_vtkhdf),
     ".vox": Format(_write_cgv, dtype="uint8", frames=(".vox", ".hd"), bare=True),
 }

@@ -1,4 +1,4 @@
-"""Make the demo's model and picture: ``python -m demo.make_model FOLDER``."""
+"""Make the demo's model and pictures: ``python -m demo.make_model FOLDER``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from .fetch import fetch, wheels
 from .torch_pickle import load_tensors
 
 MODEL = "efficientnet-lite0.onnx"
+PICTURES = ("scikit-image", "foolbox")
+"""The wheels that the pictures come from."""
 
 
 def make_model(folder: Path, cache: Path) -> Path:
@@ -45,15 +47,16 @@ def make_model(folder: Path, cache: Path) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make the model and fetch the picture, print their paths; return the exit code, 2 for a failed fetch."""
-    parser = argparse.ArgumentParser(prog="make_model", description="Make the demo's model and picture.")
-    parser.add_argument("folder", type=Path, help="where efficientnet-lite0.onnx and chelsea.png go")
+    """Make the model and fetch the pictures, print their paths; return the exit code, 2 if that fails."""
+    parser = argparse.ArgumentParser(prog="make_model", description="Make the demo's model and pictures.")
+    parser.add_argument("folder", type=Path, help="where efficientnet-lite0.onnx and the pictures go")
     folder = parser.parse_args(arguments).folder
     cache = folder / "wheels"
     try:
         print(make_model(folder, cache))
-        for picture in fetch(wheels()["scikit-image"], folder, cache):
-            print(picture)
+        for project in PICTURES:
+            for picture in fetch(wheels()[project], folder, cache):
+                print(picture)
     except CnnVisError as error:
         print(f"make_model: error: {error}", file=sys.stderr)
         return 2

@@ -10,6 +10,8 @@ from urllib.parse import quote
 
 DESCRIPTION = Path(__file__).parent / "efficientnet-lite0.toml"
 PICTURE = Path(__file__).parent / "model" / "chelsea.png"
+# the cat, another animal, and no animal at all
+PHOTOS = [PICTURE, PICTURE.with_name("dalmatian.jpg"), PICTURE.with_name("coffee.png")]
 NETWORK = "efficientnet-lite0"
 
 LAYERS = ("stem.conv.relu6", "blocks.2.expand.relu6", "blocks.5.project", "head.conv.relu6")
@@ -19,6 +21,7 @@ SHOWN = "blocks.2.expand.relu6"
 # The class that the network should see, and what its gradients are taken by.
 CAT = "fc:282"
 FILTERS, GRADED = "stem.conv.weight", "blocks.5.project"
+SERIES = "nrrd,nii.gz,vti,vtkhdf,vox"
 
 
 def run(*words: str | Path) -> list[str]:
@@ -49,6 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     stem = f"model-{NETWORK}_img-chelsea_layer"
     volume, gradient = f"{stem}-{SHOWN}_act", f"{stem}-{GRADED}_target-{quote(CAT)}_grad"
     filters = f"{stem}-{FILTERS.replace('.weight', '_param-weight')}_target-{quote(CAT)}_grad"
+    series = f"model-{NETWORK}_layer-{GRADED}_target-{quote(CAT)}_order-smooth_grad"
     source = [DESCRIPTION, "--image", PICTURE, "-o", out]
     try:
         for layer in LAYERS:
@@ -64,6 +68,10 @@ def main(arguments: list[str] | None = None) -> int:
         run("gradients", *source, "--format", FORMATS, "--preset", "signed")
         for kind, picture, name in (("montage", "filters", filters), ("render", "gradient", gradient)):
             run(kind, out / f"{name}.nrrd", "-o", out / f"{picture}.png", "--preset", "signed")
+        source = [DESCRIPTION, "-o", out, "--target", CAT, "--wrt", FILTERS, "--wrt", GRADED]
+        for photo in PHOTOS:
+            source += ["--image", photo]
+        run("gradients", *source, "--series", "--format", SERIES, "--order", "smooth", "--preset", "signed")
     except subprocess.CalledProcessError as error:
         return error.returncode
     print(f"""
@@ -78,7 +86,9 @@ would make the cat more of a cat, in its first filters and a layer: filters.png 
               its transfer function is {volume}.vox.cgv.xml
   all others  {volume}.nii.gz, .nrrd, .mha, .vti, .vtk, .hdf
 
-The gradient is {gradient}, in every format too.
+The gradient is {gradient}, in every format too. For the cat, a dog and a cup of coffee, one after another,
+it is {series}:
+.seq.nrrd.mrml for 3D Slicer, .pvd.paraview.py for ParaView, _000.vox and so on for CGV.
 
 The picture that the layers overlay is model-{NETWORK}_img-chelsea_input, in every format.
 Next: cnnvis layers demo/{DESCRIPTION.name}, and `make help`.""")

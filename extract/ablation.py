@@ -123,7 +123,8 @@ class Ablation:
             for start in range(0, count, size):
                 # the last piece is filled up with its last image
                 chosen = np.minimum(np.arange(start, start + size), count - 1)
-                piece = {name: values[chosen] for name, values in feeds.items()} if size != count else feeds
+                # further inputs may be the same for all images
+                piece = {name: v[chosen] if len(v) == count else v for name, v in feeds.items()}
                 results.append(self._stages_for(piece).run(piece, kept)[: count - start])
         return results[0] if len(results) == 1 else np.concatenate(results)
 

@@ -7,9 +7,10 @@ from .orders import Panel, orders
 from .preview import render
 from .projection import project
 from .transfer import Fitted, Foreign, TransferFunction, fit
-from .viewers import VIEWERS, Viewer, write_presets
+from .viewers import SCENES, VIEWERS, Viewer, write_presets, write_scene
 
 __all__ = [
+    "SCENES",
     "VIEWERS",
     "Fitted",
     "Foreign",
@@ -26,4 +27,5 @@ __all__ = [
     "project",
     "render",
     "write_presets",
+    "write_scene",
 ]

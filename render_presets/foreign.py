@@ -37,17 +37,18 @@ _SPACES = {"RGB": 0, "HSV": 1, "Lab": 2, "CIELAB": 2, "Diverging": 3, "Lab/CIEDE
 """ParaView's names for VTK's ways to interpolate colours."""
 
 
-def paraview(document: Sequence[Mapping[str, Any]]) -> Foreign:
-    """Read a preset of ParaView: an array that holds one.
+def paraview(document: Sequence[Mapping[str, Any]], wanted: str | None = None) -> Foreign:
+    """Read a preset of ParaView: an array that holds one, or several of which one is wanted by its name.
 
     Without opacities it gets ParaView's own, which rise from 0 to 1.
 
     Raises
     ------
     PresetError
-        If it holds none or several, or categories or a logarithmic scale instead of a function.
+        If it holds none of that name, or several and none is wanted, or categories or a logarithmic scale
+        instead of a function.
     """
-    preset = _only("preset", document)
+    preset = _chosen("preset", [(str(each["Name"]), each) for each in document], wanted)
     if "RGBPoints" not in preset:
         raise PresetError("not a transfer function: a preset without RGBPoints")
     if preset.get("UseLogScale"):
@@ -112,15 +113,16 @@ def slicer_json(name: str, document: Mapping[str, Any]) -> Foreign:
     )
 
 
-def color_map(text: str) -> Foreign:
-    """Read XML with one colour map, as CGV has them, and ParaView up to 5.
+def color_map(text: str, wanted: str | None = None) -> Foreign:
+    """Read XML with one colour map, or several, as CGV has them, and ParaView up to 5.
 
     Raises
     ------
     PresetError
-        If it holds no or several, or positions outside 0..1.
+        If it holds none of that name, or several and none is wanted, or positions outside 0..1.
     """
-    found = _only("ColorMap", list(ElementTree.fromstring(text).iter("ColorMap")))
+    maps = ElementTree.fromstring(text).iter("ColorMap")
+    found = _chosen("ColorMap", [(each.get("name", "colors"), each) for each in maps], wanted)
     colors, opacities = [], []
     for point in found:
         x = float(point.get("x", "nan"))
@@ -247,6 +249,16 @@ def _only(what: str, found: Sequence[Any]) -> Any:
     if len(found) > 1:
         raise PresetError(f"holds {len(found)} of the kind {what}; a file of one is read")
     return found[0]
+
+
+def _chosen(what: str, named: Sequence[tuple[str, Any]], wanted: str | None) -> Any:
+    """Return the one that is wanted by its name, or the only one."""
+    if wanted is None and len(named) < 2:
+        return _only(what, [each for _, each in named])
+    if wanted not in dict(named):
+        names = ", ".join(name for name, _ in named)
+        raise PresetError(f"choose by FILE#NAME one of the kind {what}: {names}")
+    return _only(f"{what} {wanted!r}", [each for name, each in named if name == wanted])
 
 
 def _note_gradient(name: str, opacities: Sequence[float]) -> None:

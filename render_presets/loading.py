@@ -32,15 +32,15 @@ def load(preset: str | Path) -> TransferFunction | Foreign:
     ----------
     preset : str or Path
         A name, or the path of a file: JSON of ours, ParaView's presets (JSON), 3D Slicer's volume property
-        (.vp, .vp.json), or colour maps of CGV and older ParaViews (.xml). See `foreign` for what their
-        numbers mean.
+        (.vp, .vp.json), or colour maps of CGV and older ParaViews (.xml). Of a file with several presets or
+        colour maps, ``FILE#NAME`` takes one. See `foreign` for what their numbers mean.
 
     Raises
     ------
     PresetError
         If there is no such name or file, or the file is not a transfer function.
     """
-    own = Path(preset)
+    own, wanted = _place(Path(preset))
     if str(preset) in names():
         text = (_files() / f"{preset}.json").read_text(encoding="utf-8")
     elif own.is_file():
@@ -51,7 +51,7 @@ def load(preset: str | Path) -> TransferFunction | Foreign:
     else:
         raise PresetError(f"{preset}: no such preset or file; presets are {', '.join(names())}")
     try:
-        return _parsed(own.name, text)
+        return _parsed(own.name, text, wanted)
     except PresetError as error:
         raise PresetError(f"{preset}: {error}") from error
     except KeyError as error:
@@ -76,15 +76,27 @@ def _files() -> Any:
     return resources.files(__package__) / "transfer_functions"
 
 
-def _parsed(name: str, text: str) -> TransferFunction | Foreign:
+def _place(preset: Path) -> tuple[Path, str | None]:
+    """Return the file, and what stands for one of its presets behind a ``#``."""
+    text = str(preset)
+    # files and presets may have the sign in their own names
+    for place in (len(text), *(place for place, letter in enumerate(text) if letter == "#")):
+        if Path(text[:place]).is_file():
+            return Path(text[:place]), text[place + 1 :] or None
+    return preset, None
+
+
+def _parsed(name: str, text: str, wanted: str | None) -> TransferFunction | Foreign:
     lower = name.lower()
-    if lower.endswith(".vp"):
-        return foreign.slicer_lines(name[: -len(".vp")], text)
     if lower.endswith(".xml"):
-        return foreign.color_map(text)
-    document = json.loads(text)
+        return foreign.color_map(text, wanted)
+    document = None if lower.endswith(".vp") else json.loads(text)
     if isinstance(document, list):
-        return foreign.paraview(document)
+        return foreign.paraview(document, wanted)
+    if wanted is not None:
+        raise PresetError(f"such a file holds one preset: it goes without #{wanted}")
+    if document is None:
+        return foreign.slicer_lines(name[: -len(".vp")], text)
     if "volumeProperties" in document:
         return foreign.slicer_json(Path(name).name.split(".")[0], document)
     return _own(document)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from converters import Encoding, extension_of, format_of, read
+from converters import Encoding, VolumeError, format_of, read, series
 from converters.staging import staging
 from converters.volume import Volume
 
@@ -15,7 +15,9 @@ from . import cgv, paraview, slicer
 from .errors import PresetError
 from .loading import choose, load
 from .scene import Scene
-from .transfer import Fitted, fit
+from .transfer import Foreign, TransferFunction, fit
+
+Function = TransferFunction | Foreign
 
 
 @dataclass(frozen=True)
@@ -29,35 +31,52 @@ class Viewer:
     files : callable
         ``files(scene) -> {ending: text}``: what it wants beside the volume file; each ending is put behind
         the volume file's whole name.
+    series : tuple of str
+        The series that it plays: the ends of their names.
     """
 
     extensions: tuple[str, ...]
     files: Callable[[Scene], dict[str, str]]
+    series: tuple[str, ...]
 
 
 VIEWERS = {
-    "paraview": Viewer((".vti", ".vtk", ".hdf", ".vtkhdf", ".nrrd", ".nhdr", ".mhd", ".mha"), paraview.files),
-    "slicer": Viewer((".nrrd", ".nhdr", ".nii", ".nii.gz", ".mhd", ".mha"), slicer.files),
-    "cgv": Viewer((".vox", ".hd"), cgv.files),
+    "paraview": Viewer(
+        (".vti", ".vtk", ".hdf", ".vtkhdf", ".nrrd", ".nhdr", ".mhd", ".mha"),
+        paraview.files,
+        (".pvd", ".vti.series", ".vtkhdf"),
+    ),
+    "slicer": Viewer((".nrrd", ".nhdr", ".nii", ".nii.gz", ".mhd", ".mha"), slicer.files, (".nrrd",)),
+    "cgv": Viewer((".vox", ".hd"), cgv.files, (".vox",)),
 }
+
+SCENES: dict[str, tuple[str, Callable[[Sequence[Scene], Path], None]]] = {
+    ".mrml": ("slicer", slicer.write_mrml),
+    ".mrb": ("slicer", slicer.write_bundle),
+}
+"""By the extension of a scene: the viewer that opens it, and ``write(scenes, path)``."""
+
+_BELOW = "xray"
+"""The look of a volume that others lie in."""
 
 
 def write_presets(
     path: Path, viewers: Sequence[str] | None = None, folder: Path | None = None, preset: str | None = None
 ) -> list[Path]:
-    """Write what viewers want beside a volume file: presets, scripts, scenes.
+    """Write what viewers want beside a volume file or a series: presets, scripts, scenes.
 
     Parameters
     ----------
     path : Path
-        The volume file. It is read, and left as it is.
+        The volume file, or a series as `converters.series.read_series` opens it. It is left as it is.
     viewers : sequence of str, optional
-        Names of `VIEWERS`; by default those that open this file, of several frames none.
+        Names of `VIEWERS`; by default those that open this file, of several frames none that plays no series.
     folder : Path, optional
         Where to write; it must exist. By default the volume's own. Scripts and scenes name the volume by its
         relative place.
     preset : str, optional
-        A transfer function's name or file; by default the one that suits the values.
+        A transfer function's name or file; by default the one that suits the values. That of a series is
+        fitted to all its frames.
 
     Returns
     -------
@@ -75,49 +94,158 @@ def write_presets(
     path = Path(path)
     folder = path.parent if folder is None else Path(folder)
     function = None if preset is None else load(preset)
-    able = _able(path)
+    for name in viewers or ():
+        _check(name, path)
+    opened = _open(path)
+    able = _able(path, opened)
+    for name in viewers or ():
+        _check_frames(name, able, path, opened)
     wanted = able if viewers is None else viewers
-    for name in wanted:
-        _check(name, able, path)
-    volume = read(path)
-    if volume.frames is not None:
-        if viewers is None:
-            return []
-        raise PresetError(f"{path}: holds {volume.frames} frames; viewers' presets are for one volume a file")
-    try:
-        fitted = fit(function or choose(volume), volume)
-    except PresetError as error:
-        raise PresetError(f"{path}: {error}") from error
-    scene = _scene(path, folder, volume, fitted)
+    if not wanted:
+        return []
+    scene = _scene(path, folder, opened, function)
     texts = {
         path.name + ending: text for name in wanted for ending, text in VIEWERS[name].files(scene).items()
     }
-    try:
-        with staging(folder) as staged:
-            for name, text in texts.items():
-                (staged / name).write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise PresetError(f"{folder}: {error.strerror or error}") from error
-    return [folder / name for name in texts]
+    return _write(folder, {name: _text_writer(text) for name, text in texts.items()})
 
 
-def _able(path: Path) -> list[str]:
-    return [name for name, viewer in VIEWERS.items() if extension_of(path) in viewer.extensions]
+def write_scene(paths: Sequence[Path], out: Path, presets: Sequence[str | None] = ()) -> list[Path]:
+    """Write volumes, or series, as one scene, in which they lie over each other.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Volume files or series, all in one frame, LPS; the first is the one that the others overlay.
+    out : Path
+        The scene: its extension is one of `SCENES`; its folder must exist.
+    presets : sequence of str or None, optional
+        A transfer function for each, as `write_presets` takes it. By default those that suit the values; the
+        first of several, which the others lie in, is shown as by X-rays.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+
+    Raises
+    ------
+    PresetError
+        If there is no such kind of scene, its viewer does not open one of the files, or the file cannot be
+        written.
+    VolumeError
+        If a volume cannot be read.
+    """
+    form = SCENES.get(out.suffix.lower())
+    if form is None:
+        raise PresetError(f"{out}: unknown kind of scene; known are {' '.join(SCENES)}")
+    viewer, write = form
+    presets = presets or [_BELOW if len(paths) > 1 and not number else None for number in range(len(paths))]
+    functions = [None if preset is None else load(preset) for preset in presets]
+    if len(functions) != len(paths):
+        raise PresetError(f"{len(functions)} presets for {len(paths)} volumes")
+    scenes = []
+    for path, function in zip(paths, functions, strict=True):
+        _check(viewer, path)
+        opened = _open(path)
+        _check_frames(viewer, _able(path, opened), path, opened)
+        scenes.append(_scene(path, out.parent, opened, function))
+    return _write(out.parent, {out.name: lambda path: write(scenes, path)})
 
 
-def _check(name: str, able: Sequence[str], path: Path) -> None:
+@dataclass(frozen=True)
+class _Opened:
+    """What a file holds: volumes, and of a series the labels of its frames."""
+
+    volumes: Sequence[Volume]
+    frames: tuple[str, ...] = ()
+    steps: bool = False
+    """Whether the frames lie in the file as viewers play them."""
+
+    def __len__(self) -> int:
+        return len(self.volumes)
+
+
+def _open(path: Path) -> _Opened:
+    if series.is_list(path):
+        opened = series.read_series(path)
+        return _Opened(opened.volumes, opened.labels, True)
+    volume = read(path)
+    if volume.frames is None:
+        return _Opened([volume])
+    parts = series.parted(volume)
+    # NRRD has an axis for them; VTKHDF has steps in time, or else an array for each
+    steps = _ends(path, (".nrrd",)) or volume.facts.get("layout") == {"kind": "series"}
+    return _Opened(parts.volumes, parts.labels, steps)
+
+
+def _able(path: Path, opened: _Opened) -> list[str]:
+    if not opened.frames:
+        return [name for name, viewer in VIEWERS.items() if _ends(path, viewer.extensions)]
+    able = [name for name, viewer in VIEWERS.items() if _ends(path, viewer.series)]
+    return able if opened.steps else []
+
+
+def _ends(path: Path, extensions: Sequence[str]) -> bool:
+    return path.name.lower().endswith(tuple(extensions))
+
+
+def _check(name: str, path: Path) -> None:
+    """Raise PresetError if there is no such viewer, or it does not open files of this name at all."""
     if name not in VIEWERS:
         raise PresetError(f"unknown viewer {name!r}: choose from {', '.join(VIEWERS)}")
+    able = [other for other, viewer in VIEWERS.items() if _ends(path, viewer.extensions + viewer.series)]
     if name not in able:
         others = f"; {' and '.join(able)} can" if able else ""
-        opens = " ".join(VIEWERS[name].extensions)
+        opens = " ".join(dict.fromkeys(VIEWERS[name].extensions + VIEWERS[name].series))
         raise PresetError(f"{path}: {name} does not open such files{others}. It opens {opens}")
 
 
-def _scene(path: Path, folder: Path, volume: Volume, fitted: Fitted) -> Scene:
+def _check_frames(name: str, able: Sequence[str], path: Path, opened: _Opened) -> None:
+    """Raise PresetError if a file holds frames that a viewer does not play."""
+    if name not in able:
+        plays = " and ".join(VIEWERS[name].series)
+        raise PresetError(
+            f"{path}: holds {len(opened)} frames, which {name} does not play; of series, it plays {plays}"
+        )
+
+
+def _scene(path: Path, folder: Path, opened: _Opened, function: Function | None) -> Scene:
+    try:
+        fitted = fit(function or choose(*opened.volumes), *opened.volumes)
+    except PresetError as error:
+        raise PresetError(f"{path}: {error}") from error
+    volume = opened.volumes[0]
     relative = os.path.relpath(path.parent.resolve() / path.name, folder.resolve())
     encoding, title = volume.encoding or Encoding(), volume.name
-    if not format_of(path).viewer_scales and encoding != Encoding(encoding.dtype):
+    if not _viewer_scales(path) and encoding != Encoding(encoding.dtype):
         fitted = fitted.stored(encoding)
         title += f" (stored; value = {encoding.slope:.4g} * stored + {encoding.intercept:.4g})"
-    return Scene(Path(relative).as_posix(), volume, fitted, title)
+    return Scene(path, Path(relative).as_posix(), volume, fitted, title, opened.frames)
+
+
+def _viewer_scales(path: Path) -> bool:
+    try:
+        return format_of(path).viewer_scales
+    except VolumeError:
+        # lists of files, which are all .vti
+        return False
+
+
+def _text_writer(text: str) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+    return write
+
+
+def _write(folder: Path, writers: dict[str, Callable[[Path], None]]) -> list[Path]:
+    """Write files, which may have others beside them, and return all paths."""
+    try:
+        with staging(folder) as staged:
+            for name, write in writers.items():
+                write(staged / name)
+            beside = sorted(file.name for file in staged.iterdir() if file.name not in writers)
+    except OSError as error:
+        raise PresetError(f"{folder}: {error.strerror or error}") from error
+    return [folder / name for name in (*writers, *beside)]

@@ -16,6 +16,7 @@ from tests.helpers import ROOT, require
 PACKAGES = {"cnnvis", "converters", "extract", "order", "render_presets"}
 
 
+KEPT = {".py", ".typed", ".json", ".html", ".css", ".js", ".txt"}
 SETUP = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
 
@@ -41,10 +42,11 @@ def test_a_wheel_holds_the_packages_and_their_data(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     held = {name for name in names if ".dist-info/" not in name}
     files = (file for package in PACKAGES for file in (ROOT / package).rglob("*") if file.is_file())
-    kept = {file.relative_to(ROOT).as_posix() for file in files if file.suffix in (".py", ".typed", ".json")}
+    kept = {file.relative_to(ROOT).as_posix() for file in files if file.suffix in KEPT}
     assert held == kept
     assert {f"{package}/py.typed" for package in PACKAGES} <= held
     assert "render_presets/transfer_functions/signed.json" in held
+    assert {"render_presets/gallery/page/vtk.min.js", "render_presets/gallery/page/vtk.LICENSES.txt"} <= held
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

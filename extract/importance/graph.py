@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from ..activations import Feed
     from .criteria import OfPictures
 
+Neuron = Sequence[Target] | str | None
+"""A target, the same for all pictures; or the class of each, in a tensor of scores, by default the network's
+own before softmax."""
+
 # Behind a layer, these still show its maps one by one.
 _SAME_MAPS = frozenset(
     {
@@ -157,8 +161,8 @@ class Statistics:
     ----------
     model : Model
         The network.
-    target : sequence of Target, optional
-        The neuron; by default that of each picture's class, before softmax.
+    target : Neuron
+        What is differentiated.
     parts : sequence of Part
         The layers.
     criteria : sequence of OfPictures
@@ -175,15 +179,15 @@ class Statistics:
     def __init__(
         self,
         model: Model,
-        target: Sequence[Target] | None,
+        target: Neuron,
         parts: Sequence[Part],
         criteria: Sequence[OfPictures],
         providers: Sequence[str] = ("CPUExecutionProvider",),
     ) -> None:
         self.model = model
-        self._scores = None if target is not None else scores(model)
+        self._scores = scores_of(model, target)
         with model.named_in_errors():
-            proto, output = _with_neuron(model, target, self._scores)
+            proto, output = _with_neuron(model, target)
             self._seed = f"seed:{output}"
             apart = keeps_images_apart(proto)
             parts = [replace(part, product=part.product and apart) for part in parts]
@@ -226,7 +230,8 @@ class Statistics:
             for start in range(0, count, size):
                 # the last piece is filled up with its last image, which counts for nothing there
                 chosen = np.minimum(np.arange(start, start + size), count - 1)
-                piece = feeds if size == count else {name: v[chosen] for name, v in feeds.items()}
+                # further inputs may be the same for all images
+                piece = {name: v[chosen] if len(v) == count else v for name, v in feeds.items()}
                 values = self._runner.run({**piece, self._seed: seeds[chosen]})
                 if any(len(value) != size for value in values):
                     raise ModelError("a layer's output has not one row for each image")
@@ -257,14 +262,19 @@ class Statistics:
         return self._classes[image]
 
 
-def _with_neuron(
-    model: Model, target: Sequence[Target] | None, found: str | None
-) -> tuple[onnx.ModelProto, str]:
-    """Return the graph up to the neuron, and the tensor that holds it."""
-    if found is not None:
+def scores_of(model: Model, target: Neuron) -> str | None:
+    """Return the tensor that holds a score for each class; None if one neuron is for all pictures."""
+    if target is None:
+        return scores(model)
+    return target if isinstance(target, str) else None
+
+
+def _with_neuron(model: Model, target: Neuron) -> tuple[onnx.ModelProto, str]:
+    """Return the graph up to the neuron, and the tensor that holds it, or all classes'."""
+    if target is None or isinstance(target, str):
+        found = scores(model) if target is None else target
         check_supported(model.proto, [found])
         return cut(upgraded(model.proto), [found]), found
-    assert target is not None
     tensors = [*dict.fromkeys(one.tensor for one in target)]
     check_supported(model.proto, tensors)
     return with_objective(cut(upgraded(model.proto), tensors), target)
@@ -291,7 +301,10 @@ def _extended(proto: onnx.ModelProto, sketch: Sketch) -> onnx.ModelProto:
     return proto
 
 
-def on_the_way(model: Model, target: Sequence[Target] | None) -> set[str]:
+def on_the_way(model: Model, target: Neuron) -> set[str]:
     """Return the tensors that a neuron depends on, or that of each class."""
-    ends = [scores(model)] if target is None else [one.tensor for one in target]
+    if target is None or isinstance(target, str):
+        ends = [scores(model) if target is None else target]
+    else:
+        ends = [one.tensor for one in target]
     return tensors_of(cut(model.proto, ends))

@@ -18,7 +18,7 @@ from ..objective import with_objective
 from ..parts import Input
 from ..targets import Target
 from .criteria import CRITERIA, ByRemoval, OfPictures
-from .graph import Statistics, part_of
+from .graph import Neuron, Statistics, part_of, scores_of
 
 if TYPE_CHECKING:
     from ..activations import Feed
@@ -44,8 +44,8 @@ class Table:
     ----------
     model : Model
         The network.
-    target : sequence of Target, optional
-        The neuron; by default that of each picture's class, before softmax.
+    target : Neuron
+        What the neuron is.
     filters : sequence of Filters
         The layers.
     criteria : sequence of str
@@ -65,7 +65,7 @@ class Table:
     def __init__(
         self,
         model: Model,
-        target: Sequence[Target] | None,
+        target: Neuron,
         filters: Sequence[Filters],
         criteria: Sequence[str],
     ) -> None:
@@ -115,11 +115,12 @@ def _columns(criteria: Sequence[str], filters: Sequence[Filters]) -> dict[tuple[
 class Removal:
     """By how much the neuron falls as each filter is removed by itself; parameters as for `Table`."""
 
-    def __init__(self, model: Model, target: Sequence[Target] | None, filters: Sequence[Filters]) -> None:
-        output = None
-        if target is not None:
+    def __init__(self, model: Model, target: Neuron, filters: Sequence[Filters]) -> None:
+        self._by_class = target is None or isinstance(target, str)
+        if target is None or isinstance(target, str):
+            output = f"tensor:{scores_of(model, target)}"
+        else:
             model, output = _ending_in(model, target)
-        self._by_class = target is None
         self._layers = [Ablation(model, one, output) for one in filters]
 
     @property

@@ -96,9 +96,13 @@ class StateFile:
         meta["key"] = key
         arrays["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
         new = self.path.with_name(f"{self.path.name}.new")
-        with new.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        new.replace(self.path)
+        try:
+            with new.open("wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
+            new.replace(self.path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
         self._last = time.monotonic()
 
     def remove(self) -> None:

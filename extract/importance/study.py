@@ -19,8 +19,8 @@ from ..filters import Filters
 from ..labelled import Fault, LabelledSet
 from ..model import Model
 from ..preprocessing import Preprocessing
-from ..targets import Target
 from .criteria import CRITERIA, OfWeights
+from .graph import Neuron
 from .moments import Estimate
 from .rows import Table
 from .state import State, StateFile, key_of
@@ -48,8 +48,9 @@ class Study:
         Names in `CRITERIA`.
     preprocessing : Preprocessing
         How pictures become inputs.
-    target : sequence of Target, optional
-        The neuron, for all pictures; by default that of each picture's class, before softmax.
+    target : sequence of Target or str, optional
+        The neuron, for all pictures; or the tensor of scores in which each picture has that of its class; by
+        default the network's own, before softmax.
     fixed : mapping of str to ndarray
         Values of further inputs, the same for all batches.
     batch : int
@@ -66,7 +67,7 @@ class Study:
     filters: Sequence[Filters]
     criteria: Sequence[str]
     preprocessing: Preprocessing
-    target: Sequence[Target] | None = None
+    target: Neuron = None
     fixed: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     batch: int = 16
     replicates: int = 1000
@@ -84,6 +85,11 @@ class Study:
             raise ImageError(
                 f"{self.pictures.path}: a class cannot be called {ALL!r}: all pictures together are called so"
             )
+
+    @property
+    def by_class(self) -> bool:
+        """Whether each picture has the neuron of its class."""
+        return self.target is None or isinstance(self.target, str)
 
     @cached_property
     def order(self) -> list[int]:
@@ -185,6 +191,8 @@ def _of_weights(study: Study, filters: Filters) -> dict[str, Estimate]:
     if not own:
         return {}
     weight = study.model.values([filters.weight])[filters.weight]
+    if not np.isfinite(weight).all():
+        raise ModelError(f"{study.model.path}: weights of layer {filters.layer!r} are NaN or infinite")
     return {name: Estimate(0, c.compute(filters, weight, study.seed)) for name, c in own.items()}
 
 
@@ -201,7 +209,7 @@ def _facts(study: Study) -> dict[str, Any]:
         "layers": [(filters.layer, filters.shape) for filters in study.filters],
         "criteria": list(study.criteria),
         "preprocessing": study.preprocessing.facts,
-        "target": [repr(target) for target in study.target or ()],
+        "target": repr(study.target),
         "fixed": {name: key_of({"values": values.tobytes().hex()}) for name, values in study.fixed.items()},
         "batch": study.batch,
         "replicates": study.replicates,

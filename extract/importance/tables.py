@@ -70,7 +70,7 @@ def document(found: Importance, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
     for (criterion, layer, label), estimate in found.estimates.items():
         layers[layer]["scores"].setdefault(criterion, {})[label] = _lists(estimate)
-    neurons = {} if study.target else study.neurons
+    neurons = study.neurons if study.by_class else {}
     return {
         "form": FORM,
         **facts,

@@ -295,6 +295,13 @@ CASES = {
         ["montage", "good.nrrd", "nan.nrrd", "-o", "out.png"],
         r"one picture for 2 volumes",
     ),
+    "gallery of nothing": (["gallery", "empty", "-o", "out.html"], r"empty: holds no volumes"),
+    "gallery of no folder": (["gallery", "missing", "-o", "out"], r"missing: no such folder"),
+    "gallery with no such preset": (
+        ["gallery", ".", "-o", "out.html", "--preset", "hott"],
+        r"hott: no such preset or file",
+    ),
+    "gallery in no folder": (["gallery", ".", "-o", "missing/out.html"], r"missing/out\.html: No such file"),
     "archive of nothing": (["archive", "empty", "out.zip"], r"empty: has no files to archive"),
     "archive into itself": (["archive", ".", "./bag"], r"bag: lies inside \., which is to be archived"),
     "verify no bag": (["verify", "empty"], r"empty: 1 problem, listed above"),

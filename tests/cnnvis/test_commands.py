@@ -370,6 +370,19 @@ def test_preset_montage_and_render(cnnvis, net, picture, tmp_path):
             assert np.asarray(png.convert("L")).std() > 3
 
 
+def test_gallery(cnnvis, net, picture, tmp_path):
+    extract(cnnvis, net, picture, tmp_path / "volumes", "--layer", "conv1", "--format", "nrrd,vti")
+    (tmp_path / "volumes" / "void.nrrd").touch()
+    result = cnnvis("gallery", tmp_path / "volumes", "-o", tmp_path / "page.html", "--title", "A & B")
+    assert (result.code, result.out) == (0, [str(tmp_path / "page.html")])
+    void = tmp_path / "volumes" / "void.nrrd"
+    assert result.err == f"cnnvis: note: left out: {void}: the file is empty\n"
+    assert "<h1>A &amp; B</h1>" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert cnnvis("gallery", tmp_path / "volumes", "-o", tmp_path / "new").out == [
+        str(tmp_path / "new" / "index.html")
+    ]
+
+
 def test_archive_and_verify(cnnvis, net, picture, tmp_path):
     extract(cnnvis, net, picture, tmp_path / "out", "--layer", "conv1")
     bag = tmp_path / "bag.zip"

@@ -115,7 +115,7 @@ def test_what_is_left_out_is_told_and_all_else_is_done(
     assert result.code == 2
     for text in (
         "broken.png: not a picture of a known format, or damaged",
-        "label '7' is beyond its 2 classes: its 1 pictures are left out",
+        "label '7' is beyond its 2 classes: its pictures (1) are left out",
         "label 'cat' names no class of the network",
         "layer 'relu1' (Relu) has no filters",
         "cnnvis: error: 4 things are left out, as",
@@ -146,6 +146,12 @@ def test_a_class_of_one_picture_has_no_error(cnnvis, net: Path, photos: Path, tm
         (("--layer", "relu1"), "layer 'relu1' (Relu) has no filters"),
         (("--layer", "conv1", "--by", "grad"), "unknown criterion 'grad'"),
         (("--layer", "fc", "--target", "conv1:0"), "the neuron does not depend on layer 'fc'"),
+        (("--layer", "conv1", "--target", "conv9"), "'conv9' is no target"),
+        (("--layer", "conv1", "--target", "conv1.bias"), "'conv1.bias' is a constant"),
+        (
+            ("--layer", "conv1", "--target", "flat", "--class", "0=8", "--class", "1=9"),
+            "beyond its 8 classes",
+        ),
         (("--layer", "conv1", "--show", "dog"), "no class 'dog'; there are all, 0, 1"),
         (("--layer", "conv1", "--class", "dog=1"), "has no label 'dog'"),
         (("--layer", "conv1", "--class", "dog"), "not a label and the number of a class"),

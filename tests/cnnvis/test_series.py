@@ -51,6 +51,115 @@ def test_activations_of_several_images(cnnvis, net, picture, tmp_path):
     assert back.facts["history"][0]["command"].startswith("cnnvis series model-net_img-ramp")
 
 
+@pytest.fixture
+def photos(picture, tmp_path):
+    """Three pictures, as words of a command: the ramp, a darker one, and its mirror image."""
+    paths = [picture, tmp_path / "dark.png", tmp_path / "flipped.png"]
+    ramp = np.asarray(Image.open(picture))
+    Image.fromarray(ramp // 3).save(paths[1])
+    Image.fromarray(ramp[:, ::-1]).save(paths[2])
+    return [word for path in paths for word in ("--image", path)]
+
+
+def exported(cnnvis, *words):
+    """Run a command; return the result, and the names of what it wrote."""
+    result = cnnvis(*words)
+    assert result.code == 0, result.err
+    return result, sorted(path.rsplit("/", 1)[-1] for path in result.out)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_activations_as_series(cnnvis, net, photos, tmp_path, batch):
+    single = ("activations", net, *photos, "--layer", "conv1", "--preprocess", "raw")
+    exported(cnnvis, *single, "-o", tmp_path / "single")
+    folder = tmp_path / "s"
+    words = ("--series", "--format", "nrrd,vti,vox,nii.gz", "--preset", "auto", "--batch", batch)
+    _, names = exported(cnnvis, *single, *words, "-o", folder)
+    assert sorted(path.name for path in folder.iterdir()) == names
+    stem = "model-net_layer-conv1_act"
+    back = read(folder / f"{stem}.seq.nrrd")
+    assert back.labels == ("ramp.png", "dark.png", "flipped.png")
+    alone = [
+        read(tmp_path / "single" / f"model-net_img-{name}_layer-conv1_act.nrrd")
+        for name in ("ramp", "dark", "flipped")
+    ]
+    np.testing.assert_array_equal(back.data, [volume.data for volume in alone])
+    for extension in (".pvd", ".vox", ".nii.gz"):
+        other = series.read_series(folder / (stem + extension))
+        assert other.labels == back.labels
+        np.testing.assert_allclose(
+            [volume.data for volume in other.volumes], back.data, rtol=0, atol=np.ptp(back.data) / 500
+        )
+    # one look for all frames, beside the file that stands for them
+    assert {f"{stem}.seq.nrrd.mrml", f"{stem}.pvd.paraview.py", f"{stem}.vox.cgv.xml"} < set(names)
+    # what the network sees: a picture each, and their luminance as a series
+    assert {"model-net_img-dark_input.png", "model-net_input.seq.nrrd"} < set(names)
+    assert read(folder / "model-net_input.seq.nrrd").data[1].max() < 255 // 3
+
+
+def test_a_series_has_one_order(cnnvis, net, photos, tmp_path):
+    words = ("activations", net, *photos, "--layer", "conv1", "--preprocess", "raw", "--series")
+    exported(cnnvis, *words, "--order", "mean", "-o", tmp_path / "s")
+    back = read(tmp_path / "s" / "model-net_layer-conv1_order-mean_act.seq.nrrd")
+    exported(cnnvis, *words, "-o", tmp_path / "t")
+    plain = series.read_series(tmp_path / "t" / "model-net_layer-conv1_act.seq.nrrd")
+    found = order.by("mean", plain.volumes)
+    assert back.facts["series"]["order"]["permutation"] == found.permutation.tolist()
+    for frame, volume in zip(back.data, plain.volumes, strict=True):
+        np.testing.assert_array_equal(frame, volume.data[found.permutation])
+
+
+def test_gradients_as_series(cnnvis, net, photos, tmp_path):
+    words = ("gradients", net, *photos, "--target", "relu1:1", "--preprocess", "raw")
+    words += ("--wrt", "conv1.weight", "--wrt", "conv1")
+    exported(cnnvis, *words, "-o", tmp_path / "single")
+    exported(cnnvis, *words, "--series", "--preset", "signed", "-o", tmp_path / "s")
+    for name in ("conv1_param-weight_target-relu1%3A1", "conv1_target-relu1%3A1"):
+        back = read(tmp_path / "s" / f"model-net_layer-{name}_grad.seq.nrrd")
+        alone = [
+            read(tmp_path / "single" / f"model-net_img-{image}_layer-{name}_grad.nrrd").data
+            for image in ("ramp", "dark", "flipped")
+        ]
+        np.testing.assert_array_equal(back.data, alone)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--format", "mha"), "--format mha: holds no series; formats for series are nrrd nii"),
+        (("--format", "vox+mhd"), "--format vox+mhd: holds no series"),
+    ],
+)
+def test_series_that_cannot_be_written(cnnvis, net, photos, tmp_path, words, message):
+    command = ("activations", net, "--layer", "conv1", "--preprocess", "raw", "--series")
+    result = cnnvis(*command, *photos, *words, "-o", tmp_path / "s")
+    assert (result.code, message in result.err) == (2, True), result.err
+    result = cnnvis(*command, *photos[:2], "-o", tmp_path / "s")
+    assert (result.code, "--series takes two images or more" in result.err) == (2, True)
+    assert not (tmp_path / "s").exists()
+
+
+def test_images_of_one_name_are_told_apart(cnnvis, net, picture, tmp_path):
+    (tmp_path / "other").mkdir()
+    same = tmp_path / "other" / picture.name
+    same.write_bytes(picture.read_bytes())
+    words = (
+        "activations",
+        net,
+        "--image",
+        picture,
+        "--image",
+        same,
+        "--layer",
+        "conv1",
+        "--preprocess",
+        "raw",
+    )
+    exported(cnnvis, *words, "--series", "-o", tmp_path / "s")
+    labels = read(tmp_path / "s" / "model-net_layer-conv1_act.seq.nrrd").labels
+    assert len(set(labels)) == 2
+
+
 def test_labels_and_stored_type(cnnvis, files, tmp_path):
     labels = [word for name in ("one", "two", "three") for word in ("--label", name)]
     assert cnnvis("series", *files, tmp_path / "s.seq.nrrd", *labels, "--dtype", "int16").code == 0
@@ -131,13 +240,15 @@ def test_upstreams_gradients(cnnvis, tmp_path, extension):
     sources = [tmp_path / f"{dog}.nrrd" for dog in DOGS]
     assert cnnvis("series", *sources, tmp_path / f"dogs{extension}").code == 0
     together = np.stack(values).reshape(3, 288, 11, 11)
-    if extension in (".pvd", ".vox"):
-        form = ".vti" if extension == ".pvd" else extension
+    if extension in (".pvd", ".vti.series", ".vox"):
+        form = extension if extension == ".vox" else ".vti"
         frames = [read(tmp_path / f"dogs_00{frame}{form}") for frame in range(3)]
         assert [frame.facts["series"]["label"] for frame in frames] == list(DOGS)
         # half a step of bytes over the range of all three
         step = np.ptp(together) / 255 if extension == ".vox" else 0
         np.testing.assert_allclose([frame.data for frame in frames], together, rtol=0, atol=0.51 * step)
+        info = cnnvis("info", tmp_path / f"dogs{extension}")
+        assert (info.code, "frames      3" in info.out, info.out[-1].startswith("series")) == (0, True, True)
     else:
         back = read(tmp_path / f"dogs{extension}")
         assert (back.labels, back.facts["series"]["slices"][:2]) == (DOGS, ["0,0", "0,1"])

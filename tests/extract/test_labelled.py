@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from extract.class_names import class_index
 from extract.errors import ImageError
-from extract.labelled import class_index, labelled_batches, read_labelled
+from extract.labelled import labelled_batches, read_labelled
 from extract.preprocessing import Preprocessing
 
 GREY = Preprocessing(channels="L", size=(5, 7), scale=1)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,7 +14,9 @@ from tests.render_presets.volumes import ramp
 
 
 def points(encoding, fitted):
-    text = cgv.files(Scene("ramp.vox", ramp().replace(encoding=encoding), fitted, "ramp"))[".cgv.xml"]
+    text = cgv.files(Scene(Path("ramp.vox"), "ramp.vox", ramp().replace(encoding=encoding), fitted, "ramp"))[
+        ".cgv.xml"
+    ]
     root = ElementTree.fromstring(text)
     assert root.tag == "ColorMaps"
     (color_map,) = root

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_slicers_round_trip(tmp_path, preset):
 @pytest.mark.parametrize("preset", names())
 def test_slicers_json_round_trip(tmp_path, preset):
     written = fit(load(preset), ramp())
-    text = slicer.files(Scene("a.nrrd", ramp(), written, "a"))[".slicer.vp.json"]
+    text = slicer.files(Scene(Path("a.nrrd"), "a.nrrd", ramp(), written, "a"))[".slicer.vp.json"]
     found = fit(load(kept(tmp_path, "look.vp.json", text)), ramp())
     same(found, written)
     assert found.interpolate == written.interpolate
@@ -94,7 +95,7 @@ def test_slicers_json_round_trip(tmp_path, preset):
 def test_cgvs_round_trip(tmp_path, preset):
     volume = ramp().replace(encoding=Encoding.fit(ramp().data, "uint8"))
     fitted = fit(load(preset), volume)
-    text = cgv.files(Scene("a.vox", volume, fitted.stored(volume.encoding), "a"))[".cgv.xml"]
+    text = cgv.files(Scene(Path("a.vox"), "a.vox", volume, fitted.stored(volume.encoding), "a"))[".cgv.xml"]
     function = load(kept(tmp_path, "a.xml", text))
     points = [[float(p.get(key)) for key in "xrgbo"] for p in ElementTree.fromstring(text).iter("Point")]
     assert [[*color, o] for color, (_, o) in zip(function.colors, function.opacities, strict=True)] == points
@@ -122,7 +123,9 @@ def test_any_viewers_for_any_other(tmp_path):
             ("b.vp", slicer.files, ".vp"),
             ("b.vp.json", slicer.files, ".slicer.vp.json"),
         ):
-            text = writer(Scene("ramp.nrrd", ramp(), fit(load(file), ramp()), "ramp"))[read]
+            text = writer(Scene(Path("ramp.nrrd"), "ramp.nrrd", ramp(), fit(load(file), ramp()), "ramp"))[
+                read
+            ]
             back = fit(load(kept(tmp_path, name, text)), ramp())
             # chords of the curves that a new unit distance makes of ramps: see REFINEMENT
             assert back.per(fitted.unit).rgba(values) == pytest.approx(fitted.rgba(values), abs=4e-3)
@@ -220,11 +223,30 @@ PRESET = {"Name": "x", "RGBPoints": [0, 0, 0, 0, 2, 1, 1, 1]}
 MAP = '<ColorMaps><ColorMap name="a"><Point x="0" o="0" r="0" g="0" b="0"/></ColorMap></ColorMaps>'
 
 
+def test_one_of_several_presets_is_taken_by_its_name(tmp_path):
+    other = {"Name": "50% #2", "RGBPoints": [0, 1, 0, 0, 4, 0, 0, 1]}
+    file = kept(tmp_path, "all#.json", [PRESET, other])
+    assert fit(load(f"{file}#x"), ramp()).range == (0, 2)
+    assert load(f"{file}#50% #2").colors[0] == (0, 1, 0, 0)
+    maps = MAP.replace("</ColorMap>", '<Point x="1" o="1" r="1" g="1" b="1"/></ColorMap>')
+    second = maps.replace('"a"', '"b"').replace('r="0"', 'r="0.5"')
+    file = kept(tmp_path, "maps.xml", maps.replace("</ColorMaps>", second[len("<ColorMaps>") :]))
+    assert [load(f"{file}#{name}").colors[0][1] for name in "ab"] == [0, 0.5]
+    for wanted, message in {
+        f"{file}#c": "choose by FILE#NAME one of the kind ColorMap: a, b",
+        f"{kept(tmp_path, 'twice.json', [PRESET, PRESET])}#x": "holds 2 of the kind preset 'x'",
+        f"{kept(tmp_path, 'a.vp', VP)}#x": "such a file holds one preset: it goes without #x",
+        str(tmp_path / "missing#x"): "no such preset or file",
+    }.items():
+        with pytest.raises(PresetError, match=message):
+            load(wanted)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
         ("a.json", [], "not a transfer function: it holds no preset"),
-        ("a.json", [PRESET, PRESET], "holds 2 of the kind preset"),
+        ("a.json", [PRESET, {**PRESET, "Name": "y"}], "choose by FILE#NAME one of the kind preset: x, y"),
         ("a.json", [3], "not a transfer function"),
         ("a.json", [{"Name": "x", "IndexedColors": [1, 0, 0]}], "a preset without RGBPoints"),
         ("a.json", [{"RGBPoints": PRESET["RGBPoints"]}], "'Name' is missing"),

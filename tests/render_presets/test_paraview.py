@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+from pathlib import Path
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -15,7 +16,7 @@ from tests.render_presets.volumes import block, ramp
 
 
 def scene(file="ramp.vti", title="ramp"):
-    return Scene(file, ramp(), fit(load("activation"), ramp()), title)
+    return Scene(Path(file), file, ramp(), fit(load("activation"), ramp()), title)
 
 
 def test_preset_is_an_array_of_one():
@@ -75,7 +76,7 @@ def test_script_loads_the_file_beside_it(tmp_path, shown):
 @pytest.mark.parametrize(("preset", "way"), [("activation", "Linear"), ("categorical", "Nearest")])
 def test_script_interpolates_values_but_no_labels(tmp_path, shown, preset, way):
     (tmp_path / "ramp.vti").touch()
-    look = Scene("ramp.vti", ramp(), fit(load(preset), ramp()), "ramp")
+    look = Scene(Path("ramp.vti"), "ramp.vti", ramp(), fit(load(preset), ramp()), "ramp")
     assert shown(paraview.script(look), ramp()).Show.return_value.InterpolationType == way
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import render_presets
-from converters import Volume, VolumeError, extensions, read, write
-from render_presets import VIEWERS, PresetError, write_presets
+from converters import Volume, VolumeError, extensions, read, series, write
+from render_presets import VIEWERS, PresetError, fit, load, write_presets
 from tests.render_presets.volumes import ramp
 
 PRESETS = Path(render_presets.__file__).parent / "transfer_functions"
@@ -71,6 +71,45 @@ def test_units_are_what_the_viewer_sees(tmp_path, dtype):
     limits = {"uint8": (0, 255), "int16": (-32768, 32767), "uint16": (0, 65535), "float32": (-7.25, 184.75)}
     assert colors("a.nrrd")[0] == pytest.approx(limits[dtype][0], abs=1e-3)
     assert colors("a.nrrd")[-1] < limits[dtype][1]
+
+
+@pytest.mark.parametrize(
+    ("name", "endings"),
+    [
+        ("dogs.pvd", ["paraview.json", "paraview.py"]),
+        ("dogs.vti.series", ["paraview.json", "paraview.py"]),
+        ("dogs.vtkhdf", ["paraview.json", "paraview.py"]),
+        ("dogs.seq.nrrd", ["vp", "slicer.vp.json", "mrml"]),
+        ("dogs.vox", ["cgv.xml"]),
+        ("dogs.nii.gz", []),
+        # frames that are no steps in time, such as the maps of a 3-D network: Slicer plays them all the same
+        ("maps.nrrd", ["vp", "slicer.vp.json", "mrml"]),
+        ("maps.vtkhdf", []),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "int16"])
+def test_a_series_has_one_preset_for_all_frames(tmp_path, name, endings, dtype):
+    frames = [ramp().replace(data=factor * ramp().data) for factor in (1, -3, 2)]
+    gathered = series.gather(frames, ["a.nrrd", "b.nrrd", "c.nrrd"])
+    if name.startswith("maps"):
+        write(Volume([frame.data for frame in frames]), tmp_path / name, dtype=dtype)
+    else:
+        series.write(gathered, tmp_path / name, dtype)
+    written = write_presets(tmp_path / name)
+    assert written == [tmp_path / f"{name}.{ending}" for ending in endings]
+    back = series.read_series(tmp_path / name)
+    fitted = fit(load("signed"), *back.volumes)
+    # of the negative frame alone, or of the first, it would be another one
+    assert fitted.range != fit(load("signed"), back.volumes[0]).range
+    if dtype == "int16":
+        fitted = fitted.stored(back.volumes[0].encoding)
+    if endings[:1] == ["paraview.json"]:
+        points = np.reshape(constants(written[1])["COLORS"], (-1, 4))
+    elif endings[:1] == ["vp"]:
+        points = np.reshape(written[0].read_text().splitlines()[8].split()[1:], (-1, 4)).astype(float)
+    else:
+        return
+    np.testing.assert_allclose(points[[0, -1], 0], fitted.range, rtol=1e-6)
 
 
 def test_title_tells_of_stored_numbers(tmp_path):

@@ -6,8 +6,8 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-# ParaView and its display; teem's unu; nifti_tool; the OpenGL library that VTK draws with
-PACKAGES="paraview python3-paraview xvfb xauth teem-apps nifti-bin libegl1 libgl1 libgl1-mesa-dri"
+# ParaView and its display; teem's unu; nifti_tool; the OpenGL library that VTK draws with; a browser
+PACKAGES="paraview python3-paraview xvfb xauth teem-apps nifti-bin libegl1 libgl1 libgl1-mesa-dri chromium"
 # its wheel pins a VTK of its own, so it gets an environment of its own
 SLICER="slicer-core==5.13.31053.0"
 SLICER_VENV=.venv-slicer
@@ -23,6 +23,8 @@ missing_packages() {
     done
     # Debian's own Python comes without it
     "$PYTHON" -c 'import ensurepip' 2>/dev/null || echo python3-venv
+    # builds the gallery's bundle anew; it may have come from elsewhere
+    command -v npm >/dev/null || echo npm
 }
 
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 "$@" >&2; }

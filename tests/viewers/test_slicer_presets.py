@@ -158,7 +158,8 @@ def test_the_scene_has_the_volume(loaded: Loaded) -> None:
 
 def test_the_scene_shows_the_volume(loaded: Loaded) -> None:
     assert loaded.scene["rendering"] == "vtkMRMLGPURayCastVolumeRenderingDisplayNode"
-    assert loaded.scene["visible"]
+    # a single slice has no depth
+    assert loaded.scene["visible"] == (min(loaded.file.volume.size) > 1)
     assert loaded.scene["slices"] == "vtkMRMLScalarVolumeDisplayNode"
     assert loaded.scene["in slice views"] == [True] * 3
     for key in ("colors", "opacities", "gradient opacities"):
@@ -166,6 +167,12 @@ def test_the_scene_shows_the_volume(loaded: Loaded) -> None:
     np.testing.assert_allclose(
         loaded.scene["window"], loaded.scene["colors"][[0, -1], 0], rtol=1e-5, atol=1e-6
     )
+    # bytes, from the lowest value to the highest
+    x, *rgb = loaded.scene["colors"].T
+    values = np.linspace(x[0], x[-1], 256)
+    table = np.stack([np.interp(values, x, channel) for channel in rgb], axis=-1)
+    np.testing.assert_allclose(loaded.scene["table"][:, :3], 255 * table, atol=1)
+    assert (loaded.scene["layout"], loaded.scene["layer"]) == (3, [0] * 3)
 
 
 def test_the_scenes_camera_sees_the_volume_upright(loaded: Loaded) -> None:

@@ -32,6 +32,9 @@ SCALED = ("nii", "nii.gz")
 OPENED = cases(*STORED, *SCALED, "vox+mhd", "vox+nhdr")
 FRAMED = ("nrrd", "nhdr", "nii", "nii.gz")
 
+NUMBERS = ("12", "3.0001", "3.0002")
+"""Frames that Slicer would sort, and two that it would take for one, if their index were numeric."""
+
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 Opened = dict[str, Answer]
@@ -80,6 +83,7 @@ def further(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Written
     }
     jobs = {form: Job("volume", {"path": str(file.path)}) for form, file in files.items()}
     frames = {f"{form} frames": write_volume(sequence(), form, folder / f"{form}-frames") for form in FRAMED}
+    frames["numbered frames"] = write_volume(sequence().replace(labels=NUMBERS), "nrrd", folder / "numbered")
     jobs |= {name: Job("sequence", {"path": str(file.path)}) for name, file in frames.items()}
     return files | frames, slicer.drive(jobs, tmp_path_factory.mktemp("jobs"))
 
@@ -97,7 +101,7 @@ def test_upstreams_conv1_as_bytes(form: str, further: tuple[dict[str, Written], 
     np.testing.assert_array_equal(answers[form]["values"], upstream)
 
 
-@pytest.mark.parametrize("form", FRAMED)
+@pytest.mark.parametrize("form", [*FRAMED, "numbered"])
 def test_frames_are_a_sequence(form: str, further: tuple[dict[str, Written], Opened]) -> None:
     files, answers = further
     source, answer = files[f"{form} frames"].volume, answers[f"{form} frames"]
@@ -107,7 +111,7 @@ def test_frames_are_a_sequence(form: str, further: tuple[dict[str, Written], Ope
         np.testing.assert_allclose(answer[f"affine {frame}"], LPS_TO_RAS @ source.affine, atol=1e-6)
 
 
-@pytest.mark.parametrize("form", ["nrrd", "nhdr"])
+@pytest.mark.parametrize("form", ["nrrd", "nhdr", "numbered"])
 def test_the_frames_of_a_sequence_have_their_names(
     form: str, further: tuple[dict[str, Written], Opened]
 ) -> None:

@@ -134,6 +134,16 @@ def test_a_target_takes_the_place_of_the_classes(model: Model, target: str) -> N
         assert found[:, 5].all()
 
 
+def test_classes_may_be_those_of_another_layer(model: Model) -> None:
+    filters, x = find_filters(model, ["conv"]), images(COUNT)
+    names = ["grad_l2", "ablation"]
+    found = Table(model, model.tensor("gemm"), filters, names).rows(x, CLASSES)
+    for image, index in enumerate(CLASSES):
+        alone = Table(model, targets_of(model, f"gemm:{index}"), filters, names)
+        wanted = alone.rows(x[image : image + 1], np.zeros(1, int))
+        np.testing.assert_allclose(found[image : image + 1], wanted, rtol=1e-5, atol=1e-6)
+
+
 def test_taylor_act_is_taylor_weight_with_the_bias_where_a_relu_follows(
     model: Model, table: Table, rows: np.ndarray
 ) -> None:
@@ -177,3 +187,17 @@ def test_images_that_meet_in_the_network_run_one_by_one(tmp_path: Path) -> None:
     rows = table.rows(x, np.array([0, 1, 2]))
     # by itself, an image is its batch's mean: d = 2 x, and d score_k / d w[:, k] = d
     np.testing.assert_allclose(rows, np.eye(3) * 2 * np.linalg.norm(x, axis=1), rtol=1e-6)
+
+
+def test_a_further_input_may_be_the_same_for_all_images(tmp_path: Path) -> None:
+    weights = {"w": np.arange(1, 13, dtype=np.float32).reshape(4, 3)}
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["s"], "fc"),
+        helper.make_node("Mul", ["s", "k"], ["y"], "scaled"),
+    ]
+    model = load_model(save(model_of(nodes, {"x": ["N", 4], "k": [1, 3]}, ["y"], weights), tmp_path))
+    x, k = np.random.default_rng(0).normal(size=(3, 4)), np.array([[2.0, 3, 5]])
+    table = Table(model, None, find_filters(model, ["fc"]), ["grad_l2", "ablation"])
+    rows = table.rows({"x": x, "k": k}, np.array([0, 1, 2]))
+    np.testing.assert_allclose(rows[:, :3], np.diag(k[0] * np.linalg.norm(x, axis=1)), rtol=1e-6)
+    np.testing.assert_allclose(rows[:, 3:], np.diag((x @ weights["w"] * k).diagonal()), rtol=1e-5, atol=1e-5)

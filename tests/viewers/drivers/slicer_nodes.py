@@ -55,36 +55,80 @@ def open_property(path):
 
 
 def open_scene(path):
-    """Open a scene, and follow its links from the volume on."""
+    """Open a scene or bundle, and follow its links from each volume on.
+
+    What is found of one volume goes by its own name, of the second on with its number before: ``2 values``.
+    """
     application = Application()
-    scene = application.scene
-    scene.SetURL(path)
-    if not scene.Connect():
-        raise RuntimeError(path + ": Slicer reads no scene there")
-    (volume,) = _nodes(scene, "vtkMRMLScalarVolumeNode")
-    displays = [volume.GetNthDisplayNode(number) for number in range(volume.GetNumberOfDisplayNodes())]
-    (rendering,) = [node for node in displays if node.IsA("vtkMRMLVolumeRenderingDisplayNode")]
-    (slices,) = [node for node in displays if not node.IsA("vtkMRMLVolumeRenderingDisplayNode")]
+    scene = application.open(path)
     (camera,) = _nodes(scene, "vtkMRMLCameraNode")
+    (layout,) = _nodes(scene, "vtkMRMLLayoutNode")
+    volumes = _nodes(scene, "vtkMRMLScalarVolumeNode")
     answer = {
-        "name": volume.GetName(),
-        "storage": volume.GetStorageNode().GetClassName(),
-        "file": volume.GetStorageNode().GetFullNameFromFileName(),
-        "slices": slices.GetClassName(),
-        "window": [slices.GetWindowLevelMin(), slices.GetWindowLevelMax()],
-        "rendering": rendering.GetClassName(),
-        "visible": bool(rendering.GetVisibility()),
-        "in slice views": [
-            node.GetBackgroundVolumeID() == volume.GetID()
-            for node in _nodes(scene, "vtkMRMLSliceCompositeNode")
-        ],
+        "volumes": len(volumes),
         "camera position": camera.GetPosition(),
         "camera focal point": camera.GetFocalPoint(),
         "camera view up": camera.GetViewUp(),
         "camera view angle": camera.GetViewAngle(),
+        "layout": layout.GetViewArrangement(),
+        "active": [volume.GetID() for volume in volumes].index(
+            application.logic.GetSelectionNode().GetActiveVolumeID()
+        ),
     }
-    answer.update(_volume(volume))
-    answer.update(_property(rendering.GetVolumePropertyNode()))
+    for number, volume in enumerate(volumes, start=1):
+        before = f"{number} " if number > 1 else ""
+        answer.update({before + key: value for key, value in _shown(scene, volume).items()})
+    return answer
+
+
+def play_scene(path):
+    """Open a scene with one player, and choose one frame after the other; nothing else moves the volumes."""
+    application = Application()
+    scene = application.open(path)
+    (player,) = _nodes(scene, "vtkMRMLSequenceBrowserNode")
+    volumes = _nodes(scene, "vtkMRMLScalarVolumeNode")
+    answer = {
+        "frames": player.GetNumberOfItems(),
+        "labels": [player.GetFormattedIndexValue(frame) for frame in range(player.GetNumberOfItems())],
+        "rate": player.GetPlaybackRateFps(),
+        "playing": bool(player.GetPlaybackActive()),
+        "first": player.GetSelectedItemNumber(),
+        "filled": [
+            volumes.index(player.GetProxyNode(sequence)) for sequence in _nodes(scene, "vtkMRMLSequenceNode")
+        ],
+    }
+    for frame in range(player.GetNumberOfItems()):
+        # the first one is what the scene opened with
+        if frame:
+            player.SelectNextItem()
+        for number, volume in enumerate(volumes, start=1):
+            before = f"{number} " if number > 1 else ""
+            found = {"name": volume.GetName(), **_volume(volume), **_looks(volume)}
+            answer.update({f"{before}{key} {frame}": value for key, value in found.items()})
+    return answer
+
+
+def draw_scene(path, size, frames=1):
+    """Draw a scene in all of its views, for each frame; as in Slicer, the 3-D view is there before."""
+    from slicer_view import SliceView, SpaceView
+
+    application = Application()
+    space = SpaceView(application.logic, application.scene, size)
+    scene = application.open(path)
+    slices = {color: SliceView(application.logic, scene, color) for color in ("Red", "Green", "Yellow")}
+    answer = {}
+    for node in _nodes(scene, "vtkMRMLSliceNode"):
+        pose = node.GetSliceToRAS()
+        middle = [pose.GetElement(row, 3) for row in range(3)]
+        answer[node.GetName() + " place"] = [middle, node.GetFieldOfView()[0]]
+    for frame in range(frames):
+        if frame:
+            (player,) = _nodes(scene, "vtkMRMLSequenceBrowserNode")
+            player.SelectNextItem()
+        answer.update({f"{color} {frame}": view.picture() for color, view in slices.items()})
+        answer[f"space {frame}"] = space.picture()
+    for view in slices.values():
+        view.close()
     return answer
 
 
@@ -107,6 +151,22 @@ class Application:
             module.SetMRMLApplicationLogic(self.logic)
             module.SetMRMLScene(self.scene)
 
+    def open(self, path):
+        """Open a scene or a bundle."""
+        if path.endswith(".mrb"):
+            self.cache = slicer.vtkCacheManager()
+            self.cache.SetRemoteCacheDirectory(str(Path(path).parent / "unpacked"))
+            self.files = slicer.vtkDataIOManager()
+            self.files.SetCacheManager(self.cache)
+            self.scene.SetDataIOManager(self.files)
+            read = self.scene.ReadFromMRB(path, True)
+        else:
+            self.scene.SetURL(path)
+            read = self.scene.Connect()
+        if not read:
+            raise RuntimeError(path + ": Slicer reads no scene there")
+        return self.scene
+
 
 def _nodes(scene, name):
     nodes = scene.GetNodesByClass(name)
@@ -124,6 +184,39 @@ def _volume(node):
         "components": image.GetNumberOfScalarComponents(),
         "affine": [[matrix.GetElement(row, column) for column in range(4)] for row in range(4)],
         "values": vtk_to_numpy(scalars).reshape(*image.GetDimensions()[::-1], -1)[..., 0].copy(),
+    }
+
+
+def _shown(scene, volume):
+    """Return what a volume is, and how the views of its scene show it."""
+    storage = volume.GetStorageNode()
+    composites = _nodes(scene, "vtkMRMLSliceCompositeNode")
+    layers = [(node.GetBackgroundVolumeID(), node.GetForegroundVolumeID()) for node in composites]
+    return {
+        "name": volume.GetName(),
+        "storage": storage and storage.GetClassName(),
+        "file": storage and storage.GetFullNameFromFileName(),
+        "facts": {name: volume.GetAttribute(name) for name in volume.GetAttributeNames()},
+        "in slice views": [volume.GetID() in ids for ids in layers],
+        "layer": [ids.index(volume.GetID()) if volume.GetID() in ids else None for ids in layers],
+        "foreground": [node.GetForegroundOpacity() for node in composites],
+        **_volume(volume),
+        **_looks(volume),
+    }
+
+
+def _looks(volume):
+    displays = [volume.GetNthDisplayNode(number) for number in range(volume.GetNumberOfDisplayNodes())]
+    (rendering,) = [node for node in displays if node.IsA("vtkMRMLVolumeRenderingDisplayNode")]
+    (slices,) = [node for node in displays if not node.IsA("vtkMRMLVolumeRenderingDisplayNode")]
+    table = slices.GetColorNode().GetLookupTable()
+    return {
+        "slices": slices.GetClassName(),
+        "window": [slices.GetWindowLevelMin(), slices.GetWindowLevelMax()],
+        "table": vtk_to_numpy(table.GetTable()).copy(),
+        "rendering": rendering.GetClassName(),
+        "visible": bool(rendering.GetVisibility()),
+        **_property(rendering.GetVolumePropertyNode()),
     }
 
 
@@ -154,4 +247,13 @@ def _points(function, width):
     return np.array(points)
 
 
-jobs.run({"volume": open_volume, "sequence": open_sequence, "property": open_property, "scene": open_scene})
+jobs.run(
+    {
+        "volume": open_volume,
+        "sequence": open_sequence,
+        "property": open_property,
+        "scene": open_scene,
+        "play": play_scene,
+        "draw": draw_scene,
+    }
+)

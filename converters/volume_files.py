@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from converters import Volume
+from .errors import CnnVisError
+from .registry import read
+from .volume import Volume
 
 
-class VolumeFiles(Sequence["Volume"]):
+def unchanged(volume: Volume) -> Volume:
+    """Return the volume itself."""
+    return volume
+
+
+class VolumeFiles(Sequence[Volume]):
     """The volumes of files, read when they are needed.
 
     Parameters
@@ -21,7 +27,7 @@ class VolumeFiles(Sequence["Volume"]):
         What becomes of each; an error of its gets the file's name.
     """
 
-    def __init__(self, paths: Sequence[Path], change: Callable[[Volume], Volume]) -> None:
+    def __init__(self, paths: Sequence[Path], change: Callable[[Volume], Volume] = unchanged) -> None:
         self._paths = paths
         self._change = change
         self._last: tuple[int, Volume] | None = None
@@ -38,8 +44,6 @@ class VolumeFiles(Sequence["Volume"]):
         return self._last[1]
 
     def _read(self, path: Path) -> Volume:
-        from converters import CnnVisError, read
-
         volume = read(path)
         try:
             return self._change(volume)

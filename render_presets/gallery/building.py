@@ -1,0 +1,131 @@
+"""The volumes of a folder, read one after another, and the page that shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from warnings import warn
+
+from converters import CnnVisError, VolumeError
+from converters.errors import CnnVisWarning
+from converters.staging import staging
+from converters.volume import Volume
+
+from ..errors import PresetError
+from ..loading import choose, load
+from ..transfer import Fitted, Foreign, TransferFunction, fit
+from . import opening, telling
+from .entry import Entry, digest
+from .finding import Found, find
+from .page import page
+
+MAX_SIZE = 100
+"""Megabytes that a page may have; browsers open larger ones slowly or not at all."""
+
+
+def gallery(
+    folder: Path,
+    out: Path,
+    preset: str | None = None,
+    title: str | None = None,
+    max_size: float = MAX_SIZE,
+) -> Path:
+    """Write a page that shows the volumes of a folder; it holds all that it needs.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the volumes are, also in folders within.
+    out : Path
+        The page. It links to the volume files by their relative places.
+    preset : str, optional
+        A transfer function's name or file; by default, for each volume the one that suits its values.
+    title : str, optional
+        By default the folder's name.
+    max_size : float
+        Megabytes of values that the page may hold. Volumes that do not fit are listed without pictures.
+
+    Returns
+    -------
+    Path
+        `out`.
+
+    Raises
+    ------
+    CnnVisError
+        If the folder cannot be read, no volume in it can, the preset cannot be used, or the page cannot be
+        written.
+
+    Warns
+    -----
+    CnnVisWarning
+        For each volume that is left out, and why.
+    """
+    function = None if preset is None else load(preset)
+    try:
+        found = find(folder)
+    except OSError as error:
+        raise VolumeError(f"{folder}: {error.strerror or error}") from error
+    if not found:
+        raise VolumeError(f"{folder}: holds no volumes" if folder.is_dir() else f"{folder}: no such folder")
+    entries: dict[str, Entry] = {}
+    left_out: list[dict[str, str]] = []
+    room = max_size * 1e6
+    for one in found:
+        try:
+            volume = one.volume()
+            order, key = _order(one, volume, folder, out), digest(volume)
+            if key in entries:
+                entries[key].add(volume, order)
+                continue
+            entry = Entry.of(one, volume, _fitted(one, volume, function), order, room)
+        except CnnVisError as error:
+            left_out.append({"name": one.name, "reason": str(error)})
+            warn(f"left out: {error}", CnnVisWarning, stacklevel=2)
+            continue
+        if entry.reason:
+            warn(f"{one.files[0]}: listed without pictures: {entry.reason}", CnnVisWarning, stacklevel=2)
+        room -= sum(map(len, entry.values))
+        entries[key] = entry
+    if not entries:
+        raise VolumeError(f"{folder}: none of its {len(found)} volumes can be shown: {left_out[0]['reason']}")
+    document = {
+        "title": title or folder.resolve().name or "volumes",
+        "volumes": _numbered(list(entries.values())),
+        "left_out": left_out,
+    }
+    whole = page(document, [text for entry in entries.values() for text in entry.values])
+    try:
+        with staging(out.parent) as staged:
+            (staged / out.name).write_text(whole, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise PresetError(f"{out}: {error.strerror or error}") from error
+    return out
+
+
+def _fitted(found: Found, volume: Volume, function: TransferFunction | Foreign | None) -> Fitted:
+    try:
+        return fit(function or choose(volume), volume)
+    except PresetError as error:
+        raise PresetError(f"{found.files[0]}: {error}") from error
+
+
+def _order(found: Found, volume: Volume, folder: Path, out: Path) -> dict[str, Any]:
+    """Return the order in which files hold their slices, and all that goes with these files."""
+    return {
+        "name": telling.order(volume),
+        "file": found.files[0].name,
+        "files": opening.links(found.files, out),
+        "frames": len(found.frames),
+        "commands": opening.commands(found, folder, out),
+    }
+
+
+def _numbered(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Return what the page is told of each volume, and under which numbers it finds the values."""
+    documents, first = [], 0
+    for entry in entries:
+        documents.append({**entry.document, "values": list(range(first, first + len(entry.values)))})
+        first += len(entry.values)
+    return documents

@@ -34,6 +34,8 @@ _TOGETHER = 2**19
 _LARGEST = 2**20
 # What a graph is fed with that sums shares: which filters are there, and what each adds.
 _KEPT, _ADDED = "kept filters", "added shares"
+# The shares of filters that are not there.
+_ABSENT = "absent shares"
 
 _Feeds = Mapping[str, NDArray[Any]]
 
@@ -161,15 +163,17 @@ class _Stages:
         self._channels: Computer | None = None
         if parts.channels != filters.output:
             self._channels = fed_at(graph, [f"tensor:{filters.output}"]).runner([parts.channels], providers)
+        fed = fed_at(graph, [f"tensor:{name}" for name in (parts.end, *inner)])
         self._rest: Computer | None = None
-        if parts.end != output:
-            fed = fed_at(graph, [f"tensor:{name}" for name in (parts.end, *inner)])
-            self._rest = fed.runner([output], providers)
-        self._sums: Computer | None = None
+        self._each: Computer | None = None
         if parts.shares is not None:
-            fed = fed_at(graph, [f"tensor:{name}" for name in (parts.end, *inner)])
             summing = Model(_summing(fed.proto, parts.end, parts.shares), fed.source)
-            self._sums = summing.runner([output], providers)
+            self._rest = summing.runner([output], providers)
+            behind = fed_at(graph, [f"tensor:{name}" for name in (filters.output, *inner)])
+            each = Model(_without_each(behind.proto, parts, filters.count), behind.source)
+            self._each = each.runner([output], providers) if together else None
+        elif parts.end != output:
+            self._rest = fed.runner([output], providers)
         self._mix: _Chosen | _Summed | None = None
 
     def run(self, feeds: _Feeds, kept: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -178,6 +182,9 @@ class _Stages:
         mix = self._mix = self._mix or self._mixture(own)
         if not self._together:
             return np.concatenate(list(self._variants(mix, self._apart(own), sides, kept, 1)), axis=1)
+        lacking = (~kept).sum(axis=1)
+        if self._each is not None and lacking.max() <= 1 and 2 * len(kept) > self._filters.count:
+            return self._one_by_one(mix, own, sides)[:, np.where(lacking, 1 + kept.argmin(axis=1), 0)]
         images = max(1, _LARGEST // mix.held)
         pieces = []
         for start in range(0, len(own), images):
@@ -200,9 +207,22 @@ class _Stages:
                 for name in self._parts.sides
             }
             fed = mix.fed(prepared, chosen)
-            rest = self._sums if _KEPT in fed else self._rest
-            (result,) = fed.values() if rest is None else rest.run({**further, **fed})
+            (result,) = fed.values() if self._rest is None else self._rest.run({**further, **fed})
             yield result.reshape(len(values), len(chosen), *result.shape[1:])
+
+    def _one_by_one(self, mix: _Chosen | _Summed, own: NDArray[Any], sides: _Feeds) -> NDArray[np.float32]:
+        """Return the output with all filters, and behind that without each of them by itself."""
+        assert self._each is not None
+        choices = 1 + self._filters.count
+        step = max(1, _TOGETHER // (choices * mix.made))
+        pieces = []
+        for start in range(0, len(own), step):
+            piece = slice(start, start + step)
+            further = {name: np.repeat(sides[name][piece], choices, axis=0) for name in self._parts.sides}
+            fed = {self._filters.output: own[piece], _ABSENT: mix.absent}
+            (result,) = self._each.run({**further, **fed})
+            pieces.append(result.reshape(-1, choices, *result.shape[1:]))
+        return np.concatenate(pieces)
 
     def _apart(self, own: NDArray[Any]) -> NDArray[Any]:
         return own if self._channels is None else self._channels.run({self._filters.output: own})[0]
@@ -215,8 +235,7 @@ class _Stages:
         absent = self._apart(constant)[0]
         if self._parts.shares is None:
             return _Chosen(absent, self._parts.axis, self._parts.end)
-        flat = absent.reshape(self._filters.count, -1)
-        return _Summed(flat, self._parts.shares, self._parts.end)
+        return _Summed(absent.reshape(self._filters.count, -1), self._parts.shares)
 
 
 @dataclass(frozen=True)
@@ -254,7 +273,6 @@ class _Summed:
 
     absent: NDArray[Any]
     shares: Shares
-    name: str
 
     @property
     def held(self) -> int:
@@ -273,16 +291,7 @@ class _Summed:
         return result
 
     def fed(self, prepared: NDArray[Any], kept: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
-        """Return what a graph is fed with that `_summing` has made.
-
-        Where choices lack one filter at most, subtracting is faster: then the sums themselves, by their name.
-        """
-        lacking = (~kept).sum(axis=1)
-        if lacking.max() <= 1:
-            whole = prepared.sum(axis=1, keepdims=True)
-            sums = whole - prepared[:, kept.argmin(axis=1)]
-            sums[:, lacking == 0] = whole
-            return {self.name: sums.reshape(-1, *self.shares.shape)}
+        """Return what a graph is fed with that `_summing` has made."""
         factors = np.pad(kept.astype(np.float32), ((0, 0), (0, 1)), constant_values=1)
         return {_KEPT: factors, _ADDED: prepared}
 
@@ -314,4 +323,43 @@ def _summing(proto: onnx.ModelProto, end: str, shares: Shares) -> onnx.ModelProt
             *proto.graph.node,
         ]
     )
+    return result
+
+
+def _without_each(proto: onnx.ModelProto, parts: Split, count: int) -> onnx.ModelProto:
+    """Return a graph that goes on with all filters, and without each: (images * (1 + filters), ...)."""
+    import onnx
+
+    assert parts.shares is not None
+    shape = parts.shares.shape
+    make = onnx.helper.make_node
+    whole, own, lost, added, both = (
+        f"{parts.end}:{part}" for part in ("whole", "own", "lost", "added", "both")
+    )
+    result = onnx.ModelProto()
+    result.CopyFrom(proto)
+    graph = result.graph
+    sizes = {
+        f"{whole}:shape": [-1, 1, *shape],
+        f"{own}:shape": [-1, count, *shape],
+        f"{both}:shape": [-1, *shape],
+    }
+    for name, values in sizes.items():
+        graph.initializer.append(onnx.numpy_helper.from_array(np.array(values, np.int64), name))
+    kind = onnx.TensorProto.FLOAT
+    graph.input.append(onnx.helper.make_tensor_value_info(_ABSENT, kind, [count, math.prod(shape)]))
+    place = next(i for i, node in enumerate(graph.node) if parts.end in node.output)
+    outputs = graph.node[place].output
+    outputs[list(outputs).index(parts.end)] = f"{whole}:flat"
+    made = [
+        make("Reshape", [f"{whole}:flat", f"{whole}:shape"], [whole]),
+        make("Reshape", [parts.channels, f"{own}:shape"], [own]),
+        make("Reshape", [_ABSENT, f"{own}:shape"], [f"{own}:absent"]),
+        make("Sub", [own, f"{own}:absent"], [added]),
+        make("Sub", [whole, added], [lost]),
+        make("Concat", [whole, lost], [both], axis=1),
+        make("Reshape", [both, f"{both}:shape"], [parts.end]),
+    ]
+    for offset, node in enumerate(made, 1):
+        graph.node.insert(place + offset, node)
     return result

@@ -172,9 +172,9 @@ class _Linear:
         weight = np.ascontiguousarray(self.kernels.swapaxes(0, 1)).reshape(count * outputs, 1, *rest)
         stored = f"{output}:weight"
         proto.graph.initializer.append(onnx.numpy_helper.from_array(weight, stored))
-        proto.graph.node.append(
-            onnx.helper.make_node("Conv", [channels, stored], [output], group=count, **self.attributes)
-        )
+        shares = onnx.helper.make_node("Conv", [channels, stored], [output], group=count, **self.attributes)
+        place = next(i for i, node in enumerate(proto.graph.node) if self.end in node.output)
+        proto.graph.node.insert(place, shares)
 
 
 def _linear(

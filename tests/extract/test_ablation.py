@@ -207,7 +207,7 @@ def test_what_is_shared_runs_once(tmp_path, monkeypatch):
     plain = Runner.run
     monkeypatch.setattr(Runner, "run", lambda self, feeds: runs.append(self.outputs) or plain(self, feeds))
     monkeypatch.setattr(Runner, "__init__", None)
-    ablation.run(x, CHOICES[np.zeros(50, int)])
+    ablation.run(x, CHOICES[np.full(50, 2)])
     assert runs == [["c"], ["q:shares"], ["y"]]
 
 

@@ -17,7 +17,7 @@ PRESET ?= auto
 OUT ?= volumes
 ARCHIVE ?= $(OUT)-archive.zip
 
-.PHONY: help venv demo upstream volumes presets montages archive real-caffe test test-caffe test-viewers \
+.PHONY: help venv demo upstream volumes presets montages gallery archive real-caffe test test-caffe test-viewers \
   check-networks bench fashion-mnist experiment gallery-bundle clean
 .DELETE_ON_ERROR:
 
@@ -26,6 +26,7 @@ help:
 	@echo "make volumes MODEL=net.onnx IMAGE=cat.jpg LAYERS='conv*' FORMATS='nrrd vti'    volumes, in OUT=volumes"
 	@echo "                   MODEL=deploy.prototxt WEIGHTS=net.caffemodel for a Caffe network"
 	@echo "make presets       and transfer functions for the viewers;   make montages    and pictures of all maps"
+	@echo "make gallery       and a page for the browser, OUT/index.html"
 	@echo "make archive       all that as a bag with checksums: ARCHIVE=volumes-archive.zip"
 	@echo "make test          unit tests, ruff, mypy"
 	@echo "make real-caffe    unpacks Caffe 1.0 of Debian 11 for the tests and for --engine pycaffe, in .real-caffe"
@@ -76,7 +77,7 @@ IMAGES := $(foreach word,$(call split,$(IMAGE)),$(or $(sort $(wildcard $(word)))
 DEMO_INPUTS := demo/efficientnet-lite0.toml demo/model/%
 
 # Only what uses these variables minds them: any of these names may mean something else in an environment.
-ifneq (,$(filter volumes presets montages archive,$(MAKECMDGOALS)))
+ifneq (,$(filter volumes presets montages gallery archive,$(MAKECMDGOALS)))
 by_command := make takes no names with blanks: use the cnnvis command
 $(foreach name,MODEL OUT,$(if $(filter 1,$(words $($(name)))),,$(error $(name)='$($(name))' is not one name; $(by_command))))
 $(foreach name,IMAGE LAYERS FORMATS,$(if $(call split,$($(name))),,$(error $(name) names nothing)))
@@ -147,7 +148,13 @@ $(OUT)/.montages: $(OUT)/.volumes $(OUT)/.montages.settings $(wildcard $(PRESET)
 	  xargs -0 -r $(BIN)/cnnvis montage --preset "$$PRESET" --out $(OUT) > $@.list
 	$(finish)
 
+$(OUT)/.gallery: $(OUT)/.volumes $(OUT)/.presets $(OUT)/.presets.settings $(wildcard $(PRESET))
+	$(restart)
+	$(BIN)/cnnvis gallery $(OUT) --preset "$$PRESET" --out $(OUT)/index.html > $@.list
+	$(finish)
+
 volumes: $(OUT)/.volumes
+gallery: $(OUT)/.gallery
 presets: $(OUT)/.presets
 montages: $(OUT)/.montages
 
@@ -189,6 +196,7 @@ bench: $(VENV)/.test-installed $(DEMO_MODEL)
 	$(BIN)/python -m benchmarks.ordering
 	$(BIN)/python -m benchmarks.importance
 	$(BIN)/python -m benchmarks.ablation
+	$(BIN)/python -m benchmarks.rendering
 
 FASHION := benchmarks/fashion_mnist
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,14 +18,32 @@ if TYPE_CHECKING:
 def read_fitted(path: Path, preset: str | Path | None) -> tuple[Volume, Fitted]:
     """Return a file's volume and a transfer function fitted to it; None or ``auto`` chooses by the values."""
     from converters import read
-    from render_presets import PresetError, choose, fit, load
 
     volume = read(path)
+    return volume, fitted_to([volume], str(path), preset)
+
+
+def fitted_to(volumes: Sequence[Volume], source: str, preset: str | Path | None) -> Fitted:
+    """Return a transfer function fitted to all volumes together, which are taken one after another.
+
+    Parameters
+    ----------
+    volumes : sequence of Volume
+        What it is for.
+    source : str
+        What to call them in errors.
+    preset : str, Path or None
+        Its name or file; None or ``auto`` chooses by the values.
+    """
+    from render_presets import PresetError, Values, choose, fit, load
+
     try:
-        chosen = choose(volume) if preset is None or preset == "auto" else load(preset)
-        return volume, fit(chosen, volume)
+        values = Values.of(volumes)
+        first = volumes[0]
+        function = choose(first, values=values) if preset is None or preset == "auto" else load(preset)
+        return fit(function, first, values=values)
     except PresetError as error:
-        raise PresetError(f"{path}: {error}") from error
+        raise PresetError(f"{source}: {error}") from error
 
 
 def save_png(picture: Image, path: Path) -> Path:

@@ -34,7 +34,7 @@ def read_series(path: Path) -> Series:
     """
     for ending, listed in _LISTS.items():
         if path.name.lower().endswith(ending):
-            return _together(path, listed(path))
+            return _together(path, _named(path, listed))
     if not path.exists() and (found := numbered(path)):
         return _together(path, found)
     volume = read(path)
@@ -71,6 +71,16 @@ def parted(volume: Volume) -> Series:
     ]
     frames = [frame.replace(encoding=volume.encoding) for frame in frames]
     return Series(volume.labels, frames, frames[0], volume.range, volume.facts)
+
+
+def _named(path: Path, listed: Callable[[Path], list[Path]]) -> list[Path]:
+    """Return the files of a list; errors name it."""
+    if not path.is_file():
+        raise VolumeError(f"{path}: no such file")
+    try:
+        return listed(path)
+    except VolumeError as error:
+        raise VolumeError(f"{path}: {error}") from error
 
 
 def _together(path: Path, files: Sequence[Path]) -> Series:

@@ -13,6 +13,9 @@ from .errors import VolumeError
 
 DTYPES = ("float32", "int16", "uint16", "uint8")
 
+_BLOCK = 2**20
+"""Values that are decoded at once."""
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -89,7 +92,13 @@ class Encoding:
         """Return the float32 values of what is stored."""
         if self.slope == 1 and self.intercept == 0:
             return np.asarray(stored, dtype=np.float32)
-        return (stored * np.float64(self.slope) + self.intercept).astype(np.float32)
+        decoded = np.empty_like(stored, np.float32)
+        # block by block: in float64, a large volume takes much memory
+        step = max(1, _BLOCK * len(stored) // stored.size)
+        for start in range(0, len(stored), step):
+            block = stored[start : start + step]
+            decoded[start : start + step] = block * np.float64(self.slope) + self.intercept
+        return decoded
 
     def store(self, value: float) -> float:
         """Return the stored number, not rounded, that stands for `value`."""

@@ -72,13 +72,15 @@ def main(arguments: list[str] | None = None) -> int:
         for photo in PHOTOS:
             source += ["--image", photo]
         run("gradients", *source, "--series", "--format", SERIES, "--order", "smooth", "--preset", "signed")
+        run("gallery", out, "-o", out / "index.html", "--title", "EfficientNet-Lite0 looks at a cat")
     except subprocess.CalledProcessError as error:
         return error.returncode
     print(f"""
 The network sees: {predicted(out)}
 
-{len(written)} files and more are in {out}. A look without a viewer: montage.png and preview.png; and what
-would make the cat more of a cat, in its first filters and a layer: filters.png and gradient.png. In a viewer:
+{len(written)} files and more are in {out}. A look without a viewer: index.html in a browser, or the pictures
+montage.png and preview.png; and what would make the cat more of a cat, in its first filters and a layer:
+filters.png and gradient.png. In a viewer:
 
   ParaView    cd {out}; paraview --script={volume}.vti.paraview.py
   3D Slicer   open {out}/{volume}.nrrd.mrml

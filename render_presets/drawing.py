@@ -11,24 +11,28 @@ import numpy as np
 from converters.volume import Volume
 
 from .errors import PresetError
-from .transfer import Fitted, finite
+from .theme import DARK, Color, Theme
+from .transfer import Fitted
+from .values import missing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
 BACKGROUND = (0.11, 0.12, 0.14)
-"""Behind volumes: red, green, blue in 0..1. Dark, as high activations are white."""
+"""Behind volumes, as viewers are told: red, green, blue in 0..1."""
 
 OUTLINE = (0.55, 0.57, 0.62)
 """The edges of their boxes."""
 
-INK, FAINT, PAPER = (226, 228, 232), (150, 155, 165), (28, 30, 36)
-"""Colours of text, of what is less important, and of what is behind: `BACKGROUND` in 0..255."""
+INK, FAINT, PAPER = DARK.ink, DARK.faint, DARK.paper
+"""Colours of text, of what is less important, and of what is behind, in pictures of ours."""
 
 STRIP = 56
-_MARGIN, _BAR = 14, (200, 12)
+_MARGIN, _BAR = 14, (200, 10)
+_SMOOTH = 48
 _CAPTION = ("model", "image", "layer", "quantity", "target")
+_QUANTITIES = {"act": "activation", "grad": "gradient"}
 
 
 def font(size: int) -> FreeTypeFont | ImageFont:
@@ -59,32 +63,45 @@ def number(value: float | np.floating) -> str:
 def caption(volume: Volume) -> tuple[str, str]:
     """Return two lines that say what the volume is: its source, then its size, range and gaps."""
     told = [_name(volume.facts.get(key)) for key in _CAPTION]
+    told = [_QUANTITIES.get(text, text) for text in told]
     source = " · ".join(dict.fromkeys(text for text in [*told, volume.name, _order(volume)] if text))
-    known = finite(volume)
-    span = f"{number(known.min())} to {number(known.max())}" if known.size else "no finite value"
+    span = f"{number(volume.range[0])} to {number(volume.range[1])}" if volume.range else "no finite value"
     frames = f" x {volume.frames} frames" if volume.frames else ""
-    missing = volume.data.size - known.size
-    gaps = f", {missing} NaN or infinite" if missing else ""
-    return printable(source), f"{' x '.join(map(str, volume.size))}{frames}, {span}{gaps}"
+    bad = missing(volume)
+    gaps = f", {bad} NaN or infinite" if bad else ""
+    return printable(source), f"{_size(volume)}{frames}, {span}{gaps}"
 
 
-def add_strip(picture: Image, volume: Volume, fitted: Fitted) -> Image:
+def meaning(volume: Volume) -> str:
+    """Return in words what the numbers of a volume are: ``gradient of fc8:281``."""
+    quantity, target = (_name(volume.facts.get(key)) for key in ("quantity", "target"))
+    what = _QUANTITIES.get(quantity, quantity) or volume.name
+    return printable(f"{what} of {target}" if target else what)
+
+
+def add_strip(picture: Image, volume: Volume, fitted: Fitted, theme: Theme = DARK) -> Image:
     """Return the picture with a strip below that holds the volume's caption and the colour bar."""
     from PIL import Image, ImageDraw
 
     width, height = picture.size
-    whole = Image.new("RGB", (width, height + STRIP), PAPER)
+    whole = Image.new("RGB", (width, height + STRIP), theme.paper)
     whole.paste(picture, (0, 0))
     draw = ImageDraw.Draw(whole)
     bar = min(_BAR[0], width // 3)
     room = width - bar - 4 * _MARGIN
-    for line, (text, size, ink) in enumerate(zip(caption(volume), (14, 12), (INK, FAINT), strict=True)):
-        draw.text((_MARGIN, height + 10 + 20 * line), _shortened(draw, text, size, room), ink, font(size))
-    _color_bar(whole, (width - _MARGIN - bar, height + 12), (bar, _BAR[1]), fitted)
+    lines = zip(caption(volume), (14, 12), (theme.ink, theme.faint), strict=True)
+    for line, (text, size, ink) in enumerate(lines):
+        draw.text((_MARGIN, height + 10 + 20 * line), shortened(draw, text, size, room), ink, font(size))
+    corner = (width - _MARGIN - bar, height + 21)
+    title = shortened(draw, meaning(volume), 12, bar)
+    draw.text((corner[0] + bar / 2, height + 3), title, theme.faint, font(12), anchor="ma")
+    _color_bar(whole, corner, (bar, _BAR[1]), fitted, theme)
     return whole
 
 
-def _color_bar(whole: Image, corner: tuple[int, int], size: tuple[int, int], fitted: Fitted) -> None:
+def _color_bar(
+    whole: Image, corner: tuple[int, int], size: tuple[int, int], fitted: Fitted, theme: Theme
+) -> None:
     from PIL import Image, ImageDraw
 
     low, high = fitted.range
@@ -93,22 +110,46 @@ def _color_bar(whole: Image, corner: tuple[int, int], size: tuple[int, int], fit
     whole.paste(Image.fromarray(np.repeat(row[np.newaxis], size[1], axis=0)), corner)
     (x, y), (width, height) = corner, size
     draw = ImageDraw.Draw(whole)
-    draw.rectangle((x - 1, y - 1, x + width, y + height), outline=FAINT)
-    below = y + height + 5
+    draw.rectangle((x - 1, y - 1, x + width, y + height), outline=theme.faint)
+    below = y + height + 4
     for at, anchor, value in ((x, "la", low), (x + width, "ra", high)):
-        draw.text((at, below), number(value), INK, font(12), anchor=anchor)
+        draw.text((at, below), number(value), theme.ink, font(12), anchor=anchor)
     # elsewhere the end's number tells as much, and lies in the way
     if 0.2 < (zero := -low / (high - low)) < 0.8:
-        draw.text((x + width * zero, below), "0", INK, font(12), anchor="ma")
+        draw.text((x + width * zero, below), "0", theme.ink, font(12), anchor="ma")
 
 
-def _shortened(draw: Any, text: str, size: int, room: int) -> str:
+def key_colors(fitted: Fitted, theme: Theme) -> list[Color]:
+    """Return the colours of text and background, and as many of the colour bar as make it look smooth."""
+    bar = np.rint(255 * fitted.rgba(np.linspace(*fitted.range, _SMOOTH))[:, :3]).astype(int).tolist()
+    return [theme.paper, theme.ink, theme.faint, theme.outline, *((r, g, b) for r, g, b in bar)]
+
+
+def add_label(picture: Image, text: str, theme: Theme = DARK) -> None:
+    """Write a frame's label in the upper left corner of a picture."""
+    from PIL import ImageDraw
+
+    draw = ImageDraw.Draw(picture)
+    # a rim, as a volume may lie behind it
+    shown = shortened(draw, printable(text), 16, picture.width - 2 * _MARGIN)
+    draw.text((_MARGIN, 11), shown, theme.ink, font(16), stroke_width=2, stroke_fill=theme.paper)
+
+
+def shortened(draw: Any, text: str, size: int, room: float) -> str:
+    """Return text, cut so that it fits in so many pixels."""
     letters = font(size)
     if draw.textlength(text, letters) <= room:
         return text
     while text and draw.textlength(text + "...", letters) > room:
         text = text[:-1]
     return text + "..."
+
+
+def _size(volume: Volume) -> str:
+    width, height, depth = volume.size
+    layout = volume.facts.get("layout")
+    stacked = isinstance(layout, Mapping) and layout.get("kind") == "stack"
+    return f"{depth} channels of {width} x {height}" if stacked else f"{width} x {height} x {depth}"
 
 
 def _order(volume: Volume) -> str:

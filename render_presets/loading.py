@@ -14,7 +14,8 @@ from converters.volume import Volume
 
 from . import foreign
 from .errors import PresetError
-from .transfer import Foreign, TransferFunction, value_range
+from .transfer import Foreign, TransferFunction
+from .values import Values
 
 NEGATIVE_SHARE = 0.05
 """From which share of the positive range on negative values count: less is noise around zero."""
@@ -60,15 +61,24 @@ def load(preset: str | Path) -> TransferFunction | Foreign:
         raise PresetError(f"{preset}: not a transfer function ({error})") from error
 
 
-def choose(*volumes: Volume) -> TransferFunction | Foreign:
-    """Return `signed` for volumes with negative values that count, else `activation`.
+def choose(*volumes: Volume, values: Values | None = None) -> TransferFunction | Foreign:
+    """Return `gray` for what networks see, `signed` where negative values count, else `activation`.
+
+    Parameters
+    ----------
+    *volumes : Volume
+        One or more.
+    values : Values, optional
+        Their values, where they have been looked at before.
 
     Raises
     ------
     PresetError
         If no value is finite.
     """
-    low, high = value_range(volumes, (1.0, 99.0))
+    low, high = (values or Values.of(volumes)).percentiles((1.0, 99.0))
+    if volumes[0].facts.get("quantity") == "input":
+        return load("gray")
     return load("signed" if -low > NEGATIVE_SHARE * max(high, 0.0) else "activation")
 
 

@@ -1,44 +1,42 @@
-"""A picture of a volume: volume rendering where OpenGL is found, else a plain projection."""
+"""Pictures of volumes: volume rendering where OpenGL is found, else a plain projection."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import tempfile
 import warnings
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from converters.errors import CnnVisWarning
 from converters.volume import Volume
 
-from . import offscreen
-from .camera import camera, corners, extent
-from .drawing import BACKGROUND, OUTLINE, STRIP, add_strip, check_frames
+from .axes import label_axes
+from .camera import Camera, camera, turntable
+from .drawing import STRIP, add_label, add_strip, check_frames
 from .errors import PresetError
+from .painter import NoPictureError, Painter
 from .projection import project
+from .texture import thickened
 from .transfer import Fitted
+from .view import View
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-PATIENCE = 300
-"""Seconds that a picture may take; a software renderer needs a few."""
+SMALLEST, LARGEST = (200, 150), 4096
+"""Least width and height of a picture, and most of both, in pixels."""
 
-_AXIS = 1024
-"""Voxels along an axis that every OpenGL takes in a 3-D texture."""
-
-_SAMPLES = 512
-_SMALLEST, _LARGEST = (200, 150), 4096
-_ADVICE = "VTK needs an OpenGL library, on Debian and Ubuntu: apt install libegl1 libgl1-mesa-dri"
+TURNS = (2, 720)
+"""How many pictures a turntable may have."""
 
 
-def render(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600), legend: bool = True) -> Image:
+def render(
+    volume: Volume,
+    fitted: Fitted,
+    size: tuple[int, int] = (800, 600),
+    legend: bool = True,
+    view: View | None = None,
+) -> Image:
     """Draw a volume, upright and a little from the right and from above.
 
     Parameters
@@ -51,6 +49,8 @@ def render(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600), l
         Width and height of the whole picture in pixels.
     legend : bool
         Whether a strip at the bottom tells source, size, range and colours.
+    view : View, optional
+        From where, and on which background.
 
     Returns
     -------
@@ -67,115 +67,163 @@ def render(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600), l
     PresetError
         If the volume has frames, or the size is below 200 x 150 or above 4096 x 4096.
     """
-    from PIL import Image
+    return next(animate([volume], fitted, size, legend, view))
 
+
+def animate(
+    volumes: Sequence[Volume],
+    fitted: Fitted,
+    size: tuple[int, int] = (800, 600),
+    legend: bool = True,
+    view: View | None = None,
+    labels: Sequence[str] = (),
+) -> Iterator[Image]:
+    """Draw the frames of a series, one after another, from the same place in the same colours.
+
+    Parameters
+    ----------
+    volumes : sequence of Volume
+        Of three axes and one size. Each is taken once, and one is held at a time.
+    fitted : Fitted
+        The transfer function, fitted to all of them: ``fit(function, *volumes)``.
+    size, legend, view
+        As in `render`.
+    labels : sequence of str
+        What to write in the upper left corner of each picture, such as the name of a frame's image.
+
+    Returns
+    -------
+    iterator of PIL.Image.Image
+        RGB, one for each volume; they are drawn as they are taken.
+
+    Warns
+    -----
+    CnnVisWarning
+        As `render`, once.
+
+    Raises
+    ------
+    PresetError
+        If the picture's size is out of range; as pictures are taken, if the volumes differ in size or have
+        frames themselves.
+    """
+    return _frames(volumes, fitted, _Canvas(size, legend, view or View()), labels)
+
+
+def turn(
+    volume: Volume,
+    fitted: Fitted,
+    count: int = 36,
+    size: tuple[int, int] = (800, 600),
+    legend: bool = True,
+    view: View | None = None,
+    label: str = "",
+) -> Iterator[Image]:
+    """Draw a volume from all around, as on a turntable.
+
+    Parameters
+    ----------
+    volume, fitted, size, legend, view
+        As in `render`. All pictures have the same scale.
+    count : int
+        How many pictures make a whole turn. The camera goes to the right.
+    label : str
+        What to write in the upper left corner of each picture.
+
+    Returns
+    -------
+    iterator of PIL.Image.Image
+        RGB; they are drawn as they are taken.
+
+    Raises
+    ------
+    PresetError
+        If the volume has frames, or a number is out of its range; as pictures are taken, if VTK cannot draw
+        here: a projection does not turn.
+    """
+    if not TURNS[0] <= count <= TURNS[1]:
+        raise PresetError(f"a turntable has {TURNS[0]} to {TURNS[1]} pictures, not {count}")
     check_frames(volume)
-    if not (_SMALLEST[0] <= size[0] <= _LARGEST and _SMALLEST[1] <= size[1] <= _LARGEST):
-        least = " x ".join(map(str, _SMALLEST))
-        raise PresetError(
-            f"a picture has {least} to {_LARGEST} x {_LARGEST} pixels, not {size[0]} x {size[1]}"
-        )
-    inner = (size[0], size[1] - STRIP) if legend else size
-    try:
-        picture = Image.fromarray(_by_vtk(_solid(volume, fitted), fitted, inner))
-    except _NoPictureError as reason:
-        warnings.warn(f"a plain projection instead of a 3-D picture: {reason}", CnnVisWarning, stacklevel=2)
-        picture = project(volume, fitted, inner)
-    return add_strip(picture, volume, fitted) if legend else picture
+    return _turned(volume, fitted, count, _Canvas(size, legend, view or View()), label)
 
 
-class _NoPictureError(Exception):
-    """VTK did not draw; says why."""
+@dataclass(frozen=True)
+class _Canvas:
+    """A picture before it is drawn."""
 
+    size: tuple[int, int]
+    legend: bool
+    view: View
 
-def _by_vtk(volume: Volume, fitted: Fitted, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return the picture, shape (height, width, 3), that a child process draws of a finite volume."""
-    with tempfile.TemporaryDirectory(prefix="cnnvis-") as name:
-        folder = Path(name)
-        np.save(folder / "values.npy", volume.data)
-        (folder / "scene.json").write_text(json.dumps(_scene(volume, fitted, size)), encoding="utf-8")
-        try:
-            done = subprocess.run(
-                [sys.executable, "-P", offscreen.__file__, name],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=PATIENCE,
-                check=False,
+    def __post_init__(self) -> None:
+        width, height = self.size
+        if not (SMALLEST[0] <= width <= LARGEST and SMALLEST[1] <= height <= LARGEST):
+            least = " x ".join(map(str, SMALLEST))
+            raise PresetError(
+                f"a picture has {least} to {LARGEST} x {LARGEST} pixels, not {width} x {height}"
             )
-        except subprocess.TimeoutExpired as error:
-            raise _NoPictureError(f"VTK was not done after {PATIENCE} seconds") from error
-        if done.returncode != 0 or not (folder / "picture.npy").is_file():
-            raise _NoPictureError(_reason(done.returncode, done.stderr.decode(errors="replace")))
-        picture: NDArray[np.uint8] = np.load(folder / "picture.npy", allow_pickle=False)
+
+    @property
+    def inner(self) -> tuple[int, int]:
+        """Width and height without the strip."""
+        return (self.size[0], self.size[1] - STRIP) if self.legend else self.size
+
+    @property
+    def aspect(self) -> float:
+        return self.inner[0] / self.inner[1]
+
+    def seen(self, painter: Painter, eye: Camera, volume: Volume) -> Image:
+        """Return what a camera sees of the volume that the painter has."""
+        from PIL import Image
+
+        picture = Image.fromarray(painter.draw(eye))
+        if self.view.axes:
+            label_axes(picture, volume, eye, self.view.theme)
         return picture
 
-
-def _reason(code: int, stderr: str) -> str:
-    # VTK looks for OSMesa when it has found neither X nor EGL, and says so
-    if "OSMesa" in stderr:
-        return _ADVICE
-    last = "".join(stderr.strip().splitlines()[-1:])
-    return f"VTK ended with code {code} {last}".strip()
+    def finished(self, picture: Image, volume: Volume, fitted: Fitted, label: str) -> Image:
+        """Return the picture with its label and its strip."""
+        if label:
+            add_label(picture, label, self.view.theme)
+        return add_strip(picture, volume, fitted, self.view.theme) if self.legend else picture
 
 
-def _scene(volume: Volume, fitted: Fitted, size: tuple[int, int]) -> dict[str, object]:
-    diagonal = float(np.linalg.norm(extent(volume)))
-    return {
-        "size": size,
-        "background": BACKGROUND,
-        "line": OUTLINE,
-        "spacing": volume.spacing,
-        "origin": volume.origin,
-        "direction": volume.direction,
-        "corners": _around(corners(volume)),
-        "camera": asdict(camera(volume, size[0] / size[1])),
-        "colors": fitted.colors,
-        "opacities": fitted.opacities,
-        "unit": fitted.unit,
-        "interpolate": fitted.interpolate,
-        "sample_distance": max(min(volume.spacing) / 2, diagonal / _SAMPLES),
-    }
+def _frames(
+    volumes: Sequence[Volume], fitted: Fitted, canvas: _Canvas, labels: Sequence[str]
+) -> Iterator[Image]:
+    view, size, able = canvas.view, None, True
+    with Painter(fitted, canvas.inner, view.theme, view.outline) as painter:
+        for index, volume in enumerate(volumes):
+            check_frames(volume)
+            if size is None:
+                size = volume.size
+                eye = camera(
+                    thickened(volume), canvas.aspect, view.azimuth, view.elevation, view.zoom, view.fill
+                )
+            if volume.size != size:
+                raise PresetError(f"frame {index} has the size {volume.size}, the first one {size}")
+            if able:
+                try:
+                    painter.show(volume)
+                    picture = canvas.seen(painter, eye, volume)
+                except NoPictureError as reason:
+                    able = False
+                    note = f"a plain projection instead of a 3-D picture: {reason}"
+                    warnings.warn(note, CnnVisWarning, stacklevel=3)
+            if not able:
+                picture = project(volume, fitted, canvas.inner, view.theme)
+            yield canvas.finished(picture, volume, fitted, labels[index] if labels else "")
 
 
-def _around(points: NDArray[np.float64]) -> list[list[float]]:
-    """Return the corners moved out a little, so that the volume does not swallow the lines between them."""
-    center = points.mean(axis=0)
-    box: list[list[float]] = (center + 1.004 * (points - center)).tolist()
-    return box
-
-
-def _solid(volume: Volume, fitted: Fitted) -> Volume:
-    """Return the volume as OpenGL takes it: within the range, neither flat nor too long along any axis."""
-    return _thickened(_shrunk(volume.replace(data=fitted.shown(volume.data), labels=())))
-
-
-def _shrunk(volume: Volume) -> Volume:
-    """Return the volume with neighbours averaged along axes that are longer than a texture can be."""
-    for axis, count in enumerate(volume.data.shape):
-        factor = -(-count // _AXIS)
-        if factor > 1:
-            volume = _averaged(volume, axis, factor)
-    return volume
-
-
-def _averaged(volume: Volume, axis: int, factor: int) -> Volume:
-    starts = np.arange(0, volume.data.shape[axis], factor)
-    counts = np.diff(np.append(starts, volume.data.shape[axis]))
-    shape = [-1 if a == axis else 1 for a in range(3)]
-    data = np.add.reduceat(volume.data, starts, axis) / counts.reshape(shape).astype(np.float32)
-    spacing, at = list(volume.spacing), np.zeros(3)
-    spacing[2 - axis] *= factor
-    at[2 - axis] = (factor - 1) / 2
-    origin = volume.origin + volume.affine[:3, :3] @ at
-    return volume.replace(data=data, spacing=spacing, origin=origin, labels=())
-
-
-def _thickened(volume: Volume) -> Volume:
-    """Return the volume with a single voxel along an axis made into two that fill the same space."""
-    counts = np.array(volume.size)
-    flat = counts == 1
-    data = volume.data
-    for axis in np.flatnonzero(flat[::-1]):
-        data = np.repeat(data, 2, axis=axis)
-    origin = volume.origin - volume.affine[:3, :3] @ (flat / 2)
-    return volume.replace(data=data, origin=origin, labels=())
+def _turned(volume: Volume, fitted: Fitted, count: int, canvas: _Canvas, label: str) -> Iterator[Image]:
+    view = canvas.view
+    eyes = turntable(
+        thickened(volume), count, canvas.aspect, view.azimuth, view.elevation, view.zoom, view.fill
+    )
+    with Painter(fitted, canvas.inner, view.theme, view.outline) as painter:
+        try:
+            painter.show(volume)
+            for eye in eyes:
+                yield canvas.finished(canvas.seen(painter, eye, volume), volume, fitted, label)
+        except NoPictureError as reason:
+            raise PresetError(f"without VTK there is no turntable: {reason}") from reason

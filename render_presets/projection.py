@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from converters.volume import Volume
 
 from .camera import extent
-from .drawing import BACKGROUND, OUTLINE, check_frames
+from .drawing import check_frames
+from .theme import DARK, Color, Theme
 from .transfer import Fitted
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ SLANT = (0.45, -0.28)
 """Where the picture of a point one unit farther back lies: right and down of the nearer one."""
 
 _MARGIN, _TABLE = 0.06, 1024
-_NEAR = tuple(round(255 * part) for part in OUTLINE)
-_FAR = tuple(round(127 * part) for part in OUTLINE)
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class _Placement:
     shift: tuple[float, float]
 
 
-def project(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600)) -> Image:
+def project(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600), theme: Theme = DARK) -> Image:
     """Draw a volume in oblique projection: upright, row 0 on top, slice 0 in front.
 
     Parameters
@@ -52,6 +51,8 @@ def project(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600)) 
         The transfer function, fitted to this volume.
     size : tuple of int
         Width and height of the picture in pixels.
+    theme : Theme
+        Colours of background and box.
 
     Returns
     -------
@@ -67,12 +68,12 @@ def project(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600)) 
 
     check_frames(volume)
     place = _place(volume, size)
-    picture = Image.new("RGB", size, tuple(round(255 * part) for part in BACKGROUND))
-    _draw(picture, _far_edges(place), _FAR)
+    picture = Image.new("RGB", size, theme.paper)
+    _draw(picture, _far_edges(place), _halfway(theme.outline, theme.paper))
     light, clear = _composite(volume, fitted, size, place)
     mixed = 255 * light + clear * np.asarray(picture, np.float32)
     picture = Image.fromarray(np.rint(mixed).clip(0, 255).astype(np.uint8))
-    _draw(picture, _near_edges(place), _NEAR)
+    _draw(picture, _near_edges(place), theme.outline)
     return picture
 
 
@@ -99,14 +100,13 @@ def _composite(
     shift = np.array(place.shift)
     steps = max(count, int(np.abs(shift).max()) + 1)
     low, high = fitted.range
-    values = fitted.shown(volume.data)
     table = fitted.per(extent(volume)[2] / steps).rgba(np.linspace(low, high, _TABLE))
     columns, rows = _resampling(volume.size[0], place.width), _resampling(volume.size[1], place.height)
     light = np.zeros((size[1], size[0], 3), np.float32)
     clear = np.ones((size[1], size[0], 1), np.float32)
     for step, weights in enumerate(_resampling(count, steps)):
         near = np.flatnonzero(weights)
-        plane = rows @ np.tensordot(weights[near], values[near], axes=1) @ columns.T
+        plane = rows @ np.tensordot(weights[near], fitted.shown(volume.data[near]), axes=1) @ columns.T
         entries = ((plane - low) * ((_TABLE - 1) / (high - low)) + 0.5).clip(0, _TABLE - 1)
         rgba = table[entries.astype(np.intp)]
         left, top = np.rint((place.left, place.top) + shift * (step + 0.5) / steps).astype(int)
@@ -141,6 +141,11 @@ def _faces(place: _Placement) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * (place.width, place.height)
     front = corners + np.array((place.left, place.top), np.float64)
     return front, front + place.shift
+
+
+def _halfway(one: Color, other: Color) -> Color:
+    red, green, blue = ((a + b) // 2 for a, b in zip(one, other, strict=True))
+    return red, green, blue
 
 
 def _draw(picture: Image, lines: list[NDArray[np.float64]], color: tuple[int, ...]) -> None:

@@ -15,6 +15,7 @@ from converters.volume import Volume
 
 from .camera import extent, mean_chord
 from .errors import PresetError
+from .values import Values
 
 ColorPoint = tuple[float, float, float, float]
 OpacityPoint = tuple[float, float]
@@ -129,14 +130,22 @@ class Fitted:
         _, values = min(runs, key=lambda run: run[0])
         return values[0] / 2 + values[-1] / 2
 
-    def shown(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return values as a renderer takes them: all finite and within the range.
+    def shown(self, values: NDArray[np.float32], headroom: float = 0.0) -> NDArray[np.float32]:
+        """Return values as a renderer takes them: all finite, and within the range or near it.
 
-        An outlier would stretch a renderer's table, which spans all values, and bleed into its neighbours
-        where these are interpolated; NaN and infinite values become `clear`.
+        An outlier would stretch a renderer's table, which spans all values; NaN and infinite values become
+        `clear`.
+
+        Parameters
+        ----------
+        values : ndarray of float32
+            In any shape.
+        headroom : float
+            How far values may lie beyond the ends of the range, in lengths of the range.
         """
-        low, high = map(np.float32, self.range)
-        known = np.clip(values, low, high)
+        low, high = self.range
+        room, most = headroom * (high - low), float(np.finfo(np.float32).max)
+        known = np.clip(values, np.float32(max(low - room, -most)), np.float32(min(high + room, most)))
         shown: NDArray[np.float32] = np.where(np.isfinite(values), known, np.float32(self.clear))
         return shown
 
@@ -187,7 +196,7 @@ class Fitted:
         return colored
 
 
-def fit(function: TransferFunction | Foreign, *volumes: Volume) -> Fitted:
+def fit(function: TransferFunction | Foreign, *volumes: Volume, values: Values | None = None) -> Fitted:
     """Fit a transfer function to a volume, or to all of a series alike.
 
     Parameters
@@ -197,6 +206,8 @@ def fit(function: TransferFunction | Foreign, *volumes: Volume) -> Fitted:
     *volumes : Volume
         One or more, of 3 or 4 axes; percentiles are of the values of all together, lengths are those of the
         first. NaN and infinite values do not count.
+    values : Values, optional
+        The values, where they have been looked at before; then one volume is enough.
 
     Returns
     -------
@@ -212,7 +223,11 @@ def fit(function: TransferFunction | Foreign, *volumes: Volume) -> Fitted:
     if isinstance(function, Foreign):
         unit = function.unit(volumes[0])
         same = Fitted(function.name, function.colors, function.opacities, unit, function.interpolate)
-        return same.spread(*value_range(volumes, (0, 100))) if function.normalized else same
+        return (
+            same.spread(*(values or Values.of(volumes)).percentiles((0, 100)))
+            if function.normalized
+            else same
+        )
     normalized = Fitted(
         name=f"cnnvis {function.name} v{function.version}",
         colors=function.colors,
@@ -221,43 +236,19 @@ def fit(function: TransferFunction | Foreign, *volumes: Volume) -> Fitted:
         interpolate=function.interpolate,
     )
     if function.ranks:
-        return _ranked(normalized, function.percentiles[1], volumes)
-    low, high = function.values or value_range(volumes, function.percentiles)
+        return _ranked(normalized, function.percentiles[1], values or Values.of(volumes))
+    low, high = function.values or (values or Values.of(volumes)).percentiles(function.percentiles)
     if function.symmetric:
         high = max(abs(low), abs(high))
         low = -high
     return normalized.spread(low, high)
 
 
-def finite(volume: Volume) -> NDArray[np.float32]:
-    """Return the finite values of a volume, in any shape; a copy only where some are not."""
-    known = np.isfinite(volume.data)
-    return volume.data if known.all() else volume.data[known]
-
-
-def value_range(volumes: Sequence[Volume], percentiles: tuple[float, float]) -> tuple[float, float]:
-    """Return two values low < high around the given percentiles of all finite values.
-
-    Raises
-    ------
-    PresetError
-        If there are none.
-    """
-    data = _all_finite(volumes)
-    low, high = (float(value) for value in np.percentile(data, percentiles))
-    if low == high:
-        low, high = float(data.min()), float(data.max())
-    if low == high:
-        low, high = min(low, 0.0), max(high, 0.0)
-    return (low, high) if low < high else (0.0, 1.0)
-
-
-def _ranked(normalized: Fitted, top: float, volumes: Sequence[Volume]) -> Fitted:
+def _ranked(normalized: Fitted, top: float, values: Values) -> Fitted:
     """Return the function over values by their ranks among the positive ones, up to the percentile `top`."""
-    data = _all_finite(volumes)
-    positive = data[data > 0]
+    positive = values.sample[values.sample > 0]
     if positive.size == 0:
-        return normalized
+        return normalized.spread(0.0, values.high) if values.high > 0 else normalized
 
     def place(position: float) -> float:
         return float(np.percentile(positive, position * top)) if position else 0.0
@@ -269,14 +260,6 @@ def _ranked(normalized: Fitted, top: float, volumes: Sequence[Volume]) -> Fitted
 def _last(points: Iterable[Point]) -> tuple[Point, ...]:
     """Return the last of the points at each value: a value that many voxels share has many ranks."""
     return tuple({point[0]: point for point in points}.values())
-
-
-def _all_finite(volumes: Sequence[Volume]) -> NDArray[np.float32]:
-    parts = [finite(volume) for volume in volumes]
-    data = parts[0] if len(parts) == 1 else np.concatenate([part.ravel() for part in parts])
-    if data.size == 0:
-        raise PresetError("no value of the volume is finite")
-    return data
 
 
 def _refined(points: Sequence[OpacityPoint]) -> list[OpacityPoint]:

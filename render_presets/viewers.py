@@ -53,11 +53,12 @@ VIEWERS = {
 SCENES: dict[str, tuple[str, Callable[[Sequence[Scene], Path], None]]] = {
     ".mrml": ("slicer", slicer.write_mrml),
     ".mrb": ("slicer", slicer.write_bundle),
+    ".py": ("paraview", paraview.write_script),
 }
-"""By the extension of a scene: the viewer that opens it, and ``write(scenes, path)``."""
+"""By the extension of a scene: its viewer, and ``write(scenes, path)``, which may write more beside it."""
 
-_BELOW = "xray"
-"""The look of a volume that others lie in."""
+_BELOW = {"slicer": "xray"}
+"""By viewer: the look of a volume that others lie in; ParaView shows only slices of it."""
 
 
 def write_presets(
@@ -120,8 +121,8 @@ def write_scene(paths: Sequence[Path], out: Path, presets: Sequence[str | None] 
     out : Path
         The scene: its extension is one of `SCENES`; its folder must exist.
     presets : sequence of str or None, optional
-        A transfer function for each, as `write_presets` takes it. By default those that suit the values; the
-        first of several, which the others lie in, is shown as by X-rays.
+        A transfer function for each, as `write_presets` takes it. By default those that suit the values; in
+        3D Slicer, the first of several, which the others lie in, is shown as by X-rays.
 
     Returns
     -------
@@ -140,7 +141,8 @@ def write_scene(paths: Sequence[Path], out: Path, presets: Sequence[str | None] 
     if form is None:
         raise PresetError(f"{out}: unknown kind of scene; known are {' '.join(SCENES)}")
     viewer, write = form
-    presets = presets or [_BELOW if len(paths) > 1 and not number else None for number in range(len(paths))]
+    below = _BELOW.get(viewer) if len(paths) > 1 else None
+    presets = presets or [below, *[None] * (len(paths) - 1)]
     functions = [None if preset is None else load(preset) for preset in presets]
     if len(functions) != len(paths):
         raise PresetError(f"{len(functions)} presets for {len(paths)} volumes")

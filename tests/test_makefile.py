@@ -87,6 +87,9 @@ def test_presets_montages_and_archive_follow(make, tmp_path):
     stem = "model-net_img-ramp_layer-conv1_act"
     assert {f"{stem}.vti.paraview.py", f"{stem}.nrrd.mrml", f"{stem}.vti.png"} <= volumes(tmp_path / "out")
     assert archive.is_file()
+    assert "cnnvis gallery" in make("gallery", LAYERS="conv1", FORMATS="vti nrrd")
+    assert (tmp_path / "out" / "index.html").is_file()
+    assert "cnnvis" not in make("gallery", LAYERS="conv1", FORMATS="vti nrrd")
     assert "cnnvis" not in make("archive", LAYERS="conv1", FORMATS="vti nrrd", ARCHIVE=str(archive))
     again = make("archive", LAYERS="conv1", FORMATS="vti nrrd", ARCHIVE=str(archive), PRESET="signed")
     assert "cnnvis preset" in again

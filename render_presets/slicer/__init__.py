@@ -1,15 +1,17 @@
-"""For 3D Slicer: transfer functions (.vp, .vp.json), and scenes of volumes and series (.mrml, .mrb)."""
+"""For 3D Slicer: transfer functions (.vp, .vp.json), and scenes of volumes and series (.mrml, .sp; .mrb)."""
 
 from __future__ import annotations
 
 from ..scene import Scene
 from .bundle import write_bundle
 from .property import step_length, volume_property, volume_property_json
+from .rays import shader_property
 from .scene import mrml, write_mrml
 
 __all__ = [
     "files",
     "mrml",
+    "shader_property",
     "step_length",
     "volume_property",
     "volume_property_json",
@@ -25,5 +27,6 @@ def files(scene: Scene) -> dict[str, str]:
         ".vp": volume_property(scene.fitted.per(step)),
         # `X.vp.json` would pass for the side-car of `X.vp`
         ".slicer.vp.json": volume_property_json(scene.fitted, scene.fitted.unit / step),
-        ".mrml": mrml([scene]),
+        ".sp": shader_property(scene.volume),
+        ".mrml": mrml([scene], shader=f"{scene.path.name}.sp"),
     }

@@ -16,6 +16,7 @@ from converters.data_files import data_files
 from ..errors import PresetError
 from ..scene import Scene
 from .nodes import checked
+from .rays import shader_property
 from .scene import mrml
 
 _NO_NAME = re.compile(r'[<>:"/\\|?*]')
@@ -49,7 +50,8 @@ def write_bundle(scenes: Sequence[Scene], path: Path) -> None:
     stills = [f"{scene.file}.first.nrrd" if scene.frames else "" for scene in placed]
     with zipfile.ZipFile(path, "w") as bundle, TemporaryDirectory(dir=path.parent) as scratch:
         top = _NO_NAME.sub("_", path.stem)
-        _add_text(bundle, f"{top}/{top}.mrml", mrml(placed, stills))
+        shader = f"Data/{scenes[0].path.name}.sp" if len(scenes) == 1 else ""
+        _add_text(bundle, f"{top}/{top}.mrml", mrml(placed, stills, shader))
         for scene, folder, still in zip(scenes, folders, stills, strict=True):
             for file, place in _files(scene.path):
                 _add(bundle, f"{top}/{folder}/{place}", file)
@@ -57,6 +59,8 @@ def write_bundle(scenes: Sequence[Scene], path: Path) -> None:
                 first = Path(scratch, "first.nrrd")
                 nrrd.write(scene.volume, first, scene.volume.encoding or Encoding())
                 _add(bundle, f"{top}/{still}", first)
+        if shader:
+            _add_text(bundle, f"{top}/{shader}", shader_property(scenes[0].volume))
 
 
 def _folders(scenes: Sequence[Scene]) -> list[str]:

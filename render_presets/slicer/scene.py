@@ -13,6 +13,7 @@ from ..scene import Scene, numbers
 from ..transfer import Fitted
 from .nodes import facts, file_name, node, references
 from .property import look, step_length
+from .rays import shader_property
 from .views import is_flat, view_nodes
 
 CONTEXT = 0.1
@@ -37,12 +38,15 @@ def write_mrml(scenes: Sequence[Scene], path: Path) -> None:
     scenes : sequence of Scene
         Their files as the scene shall name them.
     path : Path
-        The ``.mrml`` file.
+        The ``.mrml`` file; of a single volume, its ``.sp`` is put beside it.
     """
-    path.write_text(mrml(scenes), encoding="utf-8", newline="\n")
+    shader = "" if len(scenes) > 1 else f"{path.name}.sp"
+    if shader:
+        path.with_name(shader).write_text(shader_property(scenes[0].volume), encoding="utf-8", newline="\n")
+    path.write_text(mrml(scenes, shader=shader), encoding="utf-8", newline="\n")
 
 
-def mrml(scenes: Sequence[Scene], stills: Sequence[str] = ()) -> str:
+def mrml(scenes: Sequence[Scene], stills: Sequence[str] = (), shader: str = "") -> str:
     """Return a scene: volumes, colours, volume rendering, camera, slice views, and players of series.
 
     Transfer functions and colours lie in the scene itself, in the form that all versions read.
@@ -53,6 +57,8 @@ def mrml(scenes: Sequence[Scene], stills: Sequence[str] = ()) -> str:
         As `write_mrml` takes them.
     stills : sequence of str, optional
         For each a file of the first frame of a series, empty where there is none.
+    shader : str, optional
+        The file of the `shader_property` of a single volume.
 
     Notes
     -----
@@ -61,7 +67,7 @@ def mrml(scenes: Sequence[Scene], stills: Sequence[str] = ()) -> str:
     """
     several = sum(not is_flat(scene.volume) for scene in scenes) > 1
     parts = [
-        _Part(scene, number, name, still, several and not is_flat(scene.volume))
+        _Part(scene, number, name, still, shader, several and not is_flat(scene.volume))
         for number, (scene, name, still) in enumerate(
             zip(scenes, _names(scenes), stills or [""] * len(scenes), strict=True), start=1
         )
@@ -95,6 +101,7 @@ class _Part:
     number: int
     name: str
     still: str
+    shader: str
     mixed: bool
 
     def id(self, kind: str) -> str:
@@ -173,6 +180,9 @@ def _nodes(part: _Part) -> list[str]:
     file = part.still if part.scene.frames else part.scene.file
     if file:
         roles["storage"] = part.id("VolumeArchetypeStorage")
+    looks: dict[str, str | list[str]] = {"volumeProperty": part.id("VolumeProperty")}
+    if part.shader:
+        looks["shaderProperty"] = part.id("ShaderProperty")
     return [
         *_sequence(part),
         *(_storage(part, "VolumeArchetypeStorage", file) if file else []),
@@ -194,12 +204,13 @@ def _nodes(part: _Part) -> list[str]:
             effectiveRange=numbers(low, high),
             **look(part.fitted),
         ),
+        *_shader(part),
         node(
             part.rendering,
             id=displays[1],
             name=f"{part.name} volume rendering",
             visibility="false" if is_flat(part.scene.volume) else "true",
-            references=references(volumeProperty=part.id("VolumeProperty")),
+            references=references(**looks),
         ),
         node(
             "Volume",
@@ -225,6 +236,22 @@ def _sequence(part: _Part) -> list[str]:
             # the file says so too, but is read only after the first frame is called by it
             indexName="frame",
             indexUnit="",
+            references=references(storage=storage),
+        ),
+    ]
+
+
+def _shader(part: _Part) -> list[str]:
+    """Return what makes opacities go by millimetres."""
+    if not part.shader:
+        return []
+    storage = part.id("ShaderPropertyStorage")
+    return [
+        *_storage(part, "ShaderPropertyStorage", part.shader),
+        node(
+            "ShaderProperty",
+            id=part.id("ShaderProperty"),
+            name=f"{part.name} opacity by length",
             references=references(storage=storage),
         ),
     ]

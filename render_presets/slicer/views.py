@@ -73,6 +73,8 @@ def _space(volumes: Sequence[Volume]) -> list[str]:
         # they are of the body and of no size that a volume has
         boxVisible="false",
         axisLabelsVisible="false",
+        # rays that start at the same depth draw rings
+        volumeRenderingSurfaceSmoothing="1",
     )
     aim = node(
         "Camera",

@@ -83,6 +83,8 @@ def act(model="net.onnx", image="ramp.png", layer="conv1", *more):
     return [*words, *more]
 
 
+LABELS = ("--label", "a", "--label", "b")
+
 CASES = {
     # models
     "no model": (act("nope.onnx"), r"nope\.onnx: no such file"),
@@ -283,13 +285,76 @@ CASES = {
         r"preset\.json: not a transfer function",
     ),
     "all values NaN": (["render", "nan.nrrd", "-o", "out.png"], r"nan\.nrrd: .*finite"),
-    "picture that is no png": (
-        ["render", "good.nrrd", "-o", "out.gif"],
-        r"out\.gif: pictures are written as \.png",
+    "picture of another kind": (
+        ["render", "good.nrrd", "-o", "out.jpg"],
+        r"out\.jpg: pictures are written as \.png, \.gif or \.mp4",
     ),
     "bad picture size": (
         ["render", "good.nrrd", "-o", "out.png", "--size", "big"],
-        r"--size takes WIDTHxHEIGHT",
+        r"'big' is not WIDTHxHEIGHT such as 800x600",
+    ),
+    "tiny picture": (
+        ["render", "good.nrrd", "-o", "out.png", "--size", "20x20"],
+        r"a picture has 200 x 150 to 4096 x 4096 pixels, not 20 x 20",
+    ),
+    "huge movie": (
+        ["render", "good.nrrd", "-o", "out.gif", "--size", "5000x600"],
+        r"a picture has 200 x 150 to 4096 x 4096 pixels, not 5000 x 600",
+    ),
+    "odd MP4": (
+        ["render", "good.nrrd", "-o", "out.mp4", "--size", "301x200"],
+        r"out\.mp4: an MP4's width and height are even, not 301 x 200",
+    ),
+    "no zoom": (["render", "good.nrrd", "-o", "out.png", "--zoom", "0"], r"zoom is in 0\.1\.\.20, not 0"),
+    "unknown background": (
+        ["render", "good.nrrd", "-o", "out.png", "--background", "dim"],
+        r"a background is dark, black, grey, light, white or #rrggbb, not 'dim'",
+    ),
+    "turning picture": (
+        ["render", "good.nrrd", "-o", "out.png", "--turn", "9"],
+        r"out\.png: is one picture: --turn and --fps go with \.gif or \.mp4",
+    ),
+    "turntable of one picture": (
+        ["render", "good.nrrd", "-o", "out.gif", "--turn", "0"],
+        r"a turntable has 2 to 720 pictures, not 0",
+    ),
+    "movie too fast": (
+        ["render", "good.nrrd", "-o", "out.gif", "--fps", "99"],
+        r"takes 0\.1 to 50 pictures a second, not 99",
+    ),
+    "movie that stands": (["render", "good.nrrd", "-o", "out.gif", "--fps", "0"], r"a second, not 0"),
+    "series as a picture": (
+        ["render", "good.nrrd", "good.nrrd", *LABELS, "-o", "out.png"],
+        r"good\.nrrd and 1 more: has 2 frames: --frame N draws one of them, out\.gif plays all",
+    ),
+    "series of two sizes": (
+        ["render", "good.nrrd", "nan.nrrd", "-o", "out.gif"],
+        r"nan\.nrrd: its size is 4 x 3 x 2, that of the first volume 11 x 7 x 5",
+    ),
+    "frame of no series": (
+        ["render", "good.nrrd", "-o", "out.png", "--frame", "0"],
+        r"good\.nrrd: is one volume and has no frames",
+    ),
+    "frame beyond a series": (
+        ["render", "good.nrrd", "good.nrrd", *LABELS, "-o", "out.png", "--frame", "2"],
+        r"has frames 0 to 1, not 2",
+    ),
+    "turntable of a series": (
+        ["render", "good.nrrd", "good.nrrd", *LABELS, "-o", "out.gif", "--turn", "9"],
+        r"has 2 frames: a turntable shows one, which --frame N chooses",
+    ),
+    "label of one volume": (
+        ["render", "good.nrrd", "-o", "out.png", "--label", "a"],
+        r"good\.nrrd: is one volume, so its frames need no --label",
+    ),
+    "list that is none": (["render", "gone.pvd", "-o", "out.gif"], r"gone\.pvd: no such file"),
+    "movie by ParaView": (
+        ["render", "good.nrrd", "-o", "out.gif", "--with", "paraview"],
+        r"out\.gif: --with paraview draws one picture, a \.png",
+    ),
+    "picture by nobody": (
+        ["render", "good.nrrd", "-o", "out.png", "--with", "povray"],
+        r"unknown renderer 'povray'",
     ),
     "one montage for two": (
         ["montage", "good.nrrd", "nan.nrrd", "-o", "out.png"],

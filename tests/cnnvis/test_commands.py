@@ -170,6 +170,7 @@ def test_presets_come_along(cnnvis, net, picture, tmp_path):
     wanted = {
         ".nrrd.vp",
         ".nrrd.slicer.vp.json",
+        ".nrrd.sp",
         ".nrrd.mrml",
         ".vti.paraview.json",
         ".vti.paraview.py",
@@ -361,7 +362,7 @@ def test_preset_montage_and_render(cnnvis, net, picture, tmp_path):
     extract(cnnvis, net, picture, tmp_path, "--layer", "conv1")
     volume = tmp_path / "model-net_img-ramp_layer-conv1_act.nrrd"
     presets = cnnvis("preset", volume, "--viewer", "slicer", "-o", tmp_path / "presets")
-    assert [Path(line).suffix for line in presets.out] == [".vp", ".json", ".mrml"]
+    assert [Path(line).suffix for line in presets.out] == [".vp", ".json", ".sp", ".mrml"]
     montage = cnnvis("montage", volume, "-o", tmp_path / "montage.png")
     rendering = cnnvis("render", volume, "-o", tmp_path / "render.png", "--size", "300x200")
     for result, size in ((montage, None), (rendering, (300, 200))):

@@ -10,11 +10,11 @@ from render_presets import camera as views
 from tests.render_presets.volumes import block, ramp
 
 
-def on_screen(volume, points, aspect):
+def on_screen(volume, points, aspect, ours=None):
     """Project LPS points by VTK's own camera: x to the right and y up, both in -1..1."""
     from vtkmodules.vtkRenderingCore import vtkCamera
 
-    ours = views.camera(volume, aspect)
+    ours = ours or views.camera(volume, aspect)
     camera = vtkCamera()
     camera.SetPosition(ours.position)
     camera.SetFocalPoint(ours.focal_point)
@@ -83,3 +83,41 @@ def test_mean_chord_by_monte_carlo():
 def test_extent_counts_whole_voxels():
     assert views.extent(Volume(np.zeros((4, 3, 2)), spacing=(1, 10, 100))) == (2, 30, 400)
     assert math.isfinite(views.camera(Volume(np.zeros((1, 1, 1)))).position[2])
+
+
+@pytest.mark.parametrize("elevation", [-90, -35, 0, 60, 90])
+def test_turntable_holds_the_whole_volume_at_one_scale(elevation):
+    volume, aspect = ramp(), 4 / 3
+    eyes = views.turntable(volume, 16, aspect, elevation=elevation)
+    seen = [np.abs(on_screen(volume, views.corners(volume), aspect, eye)).max() for eye in eyes]
+    assert max(seen) == pytest.approx(views.FILL, abs=1e-6)
+    middle = views.corners(volume).mean(axis=0)
+    distances = [np.linalg.norm(np.array(eye.position) - middle) for eye in eyes]
+    assert np.ptp(distances) < 1e-9
+    assert all(eye.focal_point == pytest.approx(middle) for eye in eyes)
+
+
+def test_turntable_goes_all_around():
+    eyes = np.array([eye.position for eye in views.turntable(ramp(), 4, azimuth=0, elevation=0)])
+    away = eyes - views.corners(ramp()).mean(axis=0)
+    # in front, to the right, behind, to the left
+    expected = np.array([(0, 0, -1), (1, 0, 0), (0, 0, 1), (-1, 0, 0)])
+    np.testing.assert_allclose(away / np.linalg.norm(away, axis=1, keepdims=True), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(("azimuth", "elevation", "zoom"), [(30, 20, 1), (-100, 90, 1), (200, -50, 3)])
+def test_our_projection_is_that_of_vtk(azimuth, elevation, zoom):
+    volume, size = ramp(), (400, 300)
+    eye = views.camera(volume, 4 / 3, azimuth, elevation, zoom)
+    x, y = on_screen(volume, views.corners(volume), 4 / 3, eye).T
+    ours = views.on_screen(eye, views.corners(volume), size)
+    np.testing.assert_allclose(ours, np.stack([(1 + x) * 200, (1 - y) * 150], axis=1), atol=1e-6)
+
+
+def test_zoom_enlarges_by_its_factor():
+    volume = ramp()
+    plain, near = (
+        views.on_screen(views.camera(volume, zoom=zoom), views.corners(volume), (300, 300))
+        for zoom in (1, 2.5)
+    )
+    np.testing.assert_allclose(near - 150, 2.5 * (plain - 150), atol=1e-9)

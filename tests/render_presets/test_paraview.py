@@ -1,18 +1,25 @@
 from __future__ import annotations
 
+import ast
 import json
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 
-from render_presets import fit, load, paraview
-from render_presets.camera import camera
+from converters import write
+from converters.volume import IDENTITY
+from render_presets import PresetError, fit, load, paraview, write_scene
+from render_presets.camera import camera, corners
 from render_presets.scene import Scene
+from tests.render_presets.scripts import volumes
 from tests.render_presets.volumes import block, ramp
+
+TURNED = (0.8, -0.48, 0.36, 0.6, 0.64, -0.48, 0.0, 0.6, 0.8)
 
 
 def scene(file="ramp.vti", title="ramp"):
@@ -22,7 +29,7 @@ def scene(file="ramp.vti", title="ramp"):
 def test_preset_is_an_array_of_one():
     fitted = scene().fitted
     (preset,) = json.loads(paraview.files(scene())[".paraview.json"])
-    assert preset["Name"] == "cnnvis activation v1"
+    assert preset["Name"] == "cnnvis activation v1 ramp.vti"
     assert np.array(preset["RGBPoints"]).reshape(-1, 4) == pytest.approx(np.array(fitted.colors))
     x, opacity, middle, sharpness = np.array(preset["Points"]).reshape(-1, 4).T
     assert set(middle) == {0.5}
@@ -43,13 +50,9 @@ def shown(tmp_path, monkeypatch):
     """Run a script with a stand-in for ParaView, and return that."""
 
     def run(text, volume, *arguments):
-        simple = MagicMock()
-        low, high = (volume.affine @ (*index, 1) for index in ((0, 0, 0), np.array(volume.size) - 1))
-        bounds = [v for pair in zip(low[:3], high[:3], strict=True) for v in pair]
-        source = simple.OpenDataFile.return_value
-        source.GetDataInformation.return_value.GetBounds.return_value = bounds
-        source.GetPointDataInformation.return_value.GetArray.return_value.GetName.return_value = "MetaImage"
-        monkeypatch.setitem(sys.modules, "paraview", MagicMock(simple=simple))
+        simple, servermanager = stand_in(volume)
+        paraview = MagicMock(simple=simple, servermanager=servermanager)
+        monkeypatch.setitem(sys.modules, "paraview", paraview)
         monkeypatch.setattr(sys, "argv", ["script", *arguments])
         script = tmp_path / "ramp.vti.paraview.py"
         script.write_text(text)
@@ -59,16 +62,28 @@ def shown(tmp_path, monkeypatch):
     return run
 
 
+def stand_in(volume):
+    simple, servermanager = MagicMock(), MagicMock()
+    source = simple.OpenDataFile.return_value
+    source.TimestepValues = None
+    source.GetPointDataInformation.return_value.GetArray.return_value.GetName.return_value = "MetaImage"
+    simple.GetActiveViewOrCreate.return_value.ViewSize = [400, 300]
+    box = servermanager.Fetch.return_value
+    box.GetNumberOfPoints.return_value = 8
+    box.GetPoint.side_effect = corners(volume).tolist().__getitem__
+    return simple, servermanager
+
+
 def test_script_loads_the_file_beside_it(tmp_path, shown):
     folder = tmp_path.parent / f"{tmp_path.name}-volumes"
     folder.mkdir()
     (folder / "ü 'x.vti").touch()
-    text = paraview.script(scene(f"../{folder.name}/ü 'x.vti"))
+    text = paraview.script([scene(f"../{folder.name}/ü 'x.vti")])
     text.encode("ascii")
     simple = shown(text, ramp(), "--screenshot", "out.png", "--size", "400x100")
     (path,) = simple.OpenDataFile.call_args.args
     assert path == str(tmp_path / ".." / folder.name / "ü 'x.vti")
-    assert simple.ColorBy.call_args.args[1] == ("POINTS", "MetaImage")
+    assert simple.ColorBy.call_args_list[0].args[1] == ("POINTS", "MetaImage")
     assert simple.SaveScreenshot.call_args.kwargs == {"ImageResolution": [400, 100]}
     assert simple.GetColorTransferFunction.return_value.RGBPoints[:4] == [0, 0, 0, 0]
 
@@ -77,18 +92,43 @@ def test_script_loads_the_file_beside_it(tmp_path, shown):
 def test_script_interpolates_values_but_no_labels(tmp_path, shown, preset, way):
     (tmp_path / "ramp.vti").touch()
     look = Scene(Path("ramp.vti"), "ramp.vti", ramp(), fit(load(preset), ramp()), "ramp")
-    assert shown(paraview.script(look), ramp()).Show.return_value.InterpolationType == way
+    assert shown(paraview.script([look]), ramp()).Show.return_value.InterpolationType == way
 
 
 def test_script_says_which_file_is_missing(shown):
     with pytest.raises(FileNotFoundError, match=r"ramp\.vti: no such file"):
-        shown(paraview.script(scene()), ramp())
+        shown(paraview.script([scene()]), ramp())
 
 
-@pytest.mark.parametrize("volume", [ramp(), block()], ids=["ramp", "block"])
+def test_script_says_which_steps_there_are(tmp_path, shown):
+    (tmp_path / "ramp.vti").touch()
+    with pytest.raises(ValueError, match=r"--step 1: there are 1, the first one is 0"):
+        shown(paraview.script([scene()]), ramp(), "--step", "1")
+
+
+@pytest.mark.parametrize(
+    ("version", "direction", "reason"),
+    [
+        ((5, 11), IDENTITY, r"needs ParaView 5\.12 or later; older ones play \.pvd"),
+        ((6, 1), TURNED, r"ParaView cannot turn the axes of steps in such a file; it can in \.pvd"),
+    ],
+)
+def test_script_says_which_vtkhdf_is_not_played(tmp_path, shown, version, direction, reason):
+    (tmp_path / "dogs.vtkhdf").touch()
+    volume = ramp().replace(direction=direction)
+    series = replace(scene("dogs.vtkhdf"), volume=volume, frames=("persian", "pembroke"))
+    # a stand-in's version is no tuple
+    text = paraview.script([series]).replace("simple.GetParaViewVersion()", str(version))
+    with pytest.raises(RuntimeError, match=rf"dogs\.vtkhdf: {reason}"):
+        shown(text, volume)
+
+
+@pytest.mark.parametrize(
+    "volume", [ramp(), block(), ramp().replace(direction=TURNED)], ids=["ramp", "block", "turned"]
+)
 def test_script_has_our_camera(tmp_path, shown, volume):
     (tmp_path / "ramp.vti").touch()
-    simple = shown(paraview.script(scene()), volume)
+    simple = shown(paraview.script([scene()]), volume)
     view, ours = simple.GetActiveViewOrCreate.return_value, camera(volume, 4 / 3)
     assert view.CameraPosition == pytest.approx(ours.position)
     assert view.CameraFocalPoint == pytest.approx(ours.focal_point)
@@ -98,20 +138,58 @@ def test_script_has_our_camera(tmp_path, shown, volume):
 
 def test_script_in_paraviews_window(tmp_path, monkeypatch):
     # paraview --script in 5.11: no __file__, and no arguments
-    simple = MagicMock()
-    source = simple.OpenDataFile.return_value
-    source.GetDataInformation.return_value.GetBounds.return_value = [0.0, 1.0] * 3
-    monkeypatch.setitem(sys.modules, "paraview", MagicMock(simple=simple))
+    simple, servermanager = stand_in(ramp())
+    monkeypatch.setitem(sys.modules, "paraview", MagicMock(simple=simple, servermanager=servermanager))
     monkeypatch.setattr(sys, "argv", [""])
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ramp.vti").touch()
-    exec(paraview.script(scene()), {"__name__": "__main__"})
+    exec(paraview.script([scene()]), {"__name__": "__main__"})
     simple.OpenDataFile.assert_called_once_with(str(tmp_path / "ramp.vti"))
     simple.Interact.assert_not_called()
+    # the window keeps its size
+    assert simple.GetActiveViewOrCreate.return_value.ViewSize == [400, 300]
 
 
 def test_script_shows_a_slice_as_a_surface(tmp_path, shown):
     (tmp_path / "ramp.vti").touch()
     flat = ramp().replace(data=ramp().data[:1], labels=())
-    simple = shown(paraview.script(scene()), flat)
-    simple.Show.return_value.SetRepresentationType.assert_called_once_with("Surface")
+    simple = shown(paraview.script([replace(scene(), volume=flat)]), flat)
+    ways = [call.args for call in simple.Show.return_value.SetRepresentationType.call_args_list]
+    assert ways == [("Surface",), ("Wireframe",)]
+
+
+def test_the_script_runs_in_python_3_9():
+    # that of ParaView 5.11
+    ast.parse(paraview.script([scene(), scene()]), feature_version=(3, 9))
+
+
+def written(tmp_path, *names, volume=None):
+    for name in names:
+        write(volume or ramp(), tmp_path / name)
+    return write_scene([tmp_path / name for name in names], tmp_path / "all.py")
+
+
+def test_volumes_over_each_other(tmp_path):
+    (script,) = written(tmp_path, "one.vti", "two ü.hdf", "three.mha")
+    told = volumes(script)
+    assert [entry["file"] for entry in told] == ["one.vti", "two ü.hdf", "three.mha"]
+    # the first is what the others overlay
+    assert [entry["show"] for entry in told] == ["slices", "volume", "volume"]
+    assert {tuple(entry["size"]) for entry in told} == {(11, 7, 5)}
+
+
+def test_turned_volumes_only_from_files_that_paraview_turns(tmp_path):
+    turned = ramp().replace(direction=TURNED)
+    written(tmp_path, "one.vti", "two.vtkhdf", volume=turned)
+    with pytest.raises(
+        PresetError, match=r"two\.mha: its axes are turned.* ParaView takes directions from \.vti \.hdf"
+    ):
+        written(tmp_path, "one.vti", "two.mha", volume=turned)
+    # alone it is turned back, but whole
+    written(tmp_path, "two.mha", volume=turned)
+
+
+def test_nifti_has_no_place_in_a_script(tmp_path):
+    with pytest.raises(PresetError, match=r"scan\.nii\.gz: paraview does not open such files; slicer can"):
+        written(tmp_path, "scan.nii.gz", "one.vti")
+    assert not (tmp_path / "all.py").exists()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import math
 import os
+import re
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -53,6 +55,14 @@ def volumes(nodes):
     return [node for node in nodes.values() if node.tag == "Volume"]
 
 
+def shader_file(nodes):
+    """Return the file that says how opacities go by millimetres, from the one volume on."""
+    _, rendering = linked(nodes, volumes(nodes)[0])["display"]
+    (shader,) = linked(nodes, rendering)["shaderProperty"]
+    (storage,) = linked(nodes, shader)["storage"]
+    return storage.get("fileName")
+
+
 def test_vp_has_nine_lines():
     fitted, files = made()
     assert files[".vp"].endswith("\n")
@@ -79,6 +89,24 @@ def test_opacity_is_per_step_through_voxels():
     assert slicer.step_length(ramp()) == pytest.approx(length, rel=0.02)
     expected = 1 - (1 - fitted.rgba(x)[:, 3]) ** (slicer.step_length(ramp()) / fitted.unit)
     assert opacity == pytest.approx(expected, abs=1e-6)
+
+
+def test_shader_knows_the_box_and_what_opacities_are_for():
+    _, files = made()
+    (replacement,) = json.loads(files[".sp"])["ShaderReplacements"]
+    *_, formula = replacement["ReplacementValue"].split("length(")
+    # a texture has each voxel whole: 11 * 2, 7 * 3 and 5 * 4
+    sides, step = re.findall(r"vec3\((.*?)\)|in_sampleDistance \* (.*?)\)", formula)
+    assert [float(side) for side in sides[0].split(", ")] == [22, 21, 20]
+    assert float(step[1]) == slicer.step_length(ramp())
+
+
+def test_scene_has_its_shader_beside_it(tmp_path):
+    write(ramp(), tmp_path / "a.nrrd")
+    scene_file, shader = write_scene([tmp_path / "a.nrrd"], tmp_path / "b c.mrml")
+    assert shader_file(opened(scene_file.read_text())) == "b%20c.mrml.sp"
+    assert shader.name == "b c.mrml.sp"
+    assert shader.read_text() == slicer.shader_property(ramp())
 
 
 def test_scene_is_linked():
@@ -294,13 +322,14 @@ def test_bundle_holds_all_files(tmp_path, form, files):
     with zipfile.ZipFile(bundled(tmp_path, form)) as bundle:
         assert bundle.namelist() == [
             "all of it/all of it.mrml",
-            *(f"all of it/Data/{name}" for name in files),
+            *(f"all of it/Data/{name}" for name in [*files, f"a{form}.sp"]),
         ]
         for name in files:
             assert bundle.read(f"all of it/Data/{name}") == (tmp_path / name).read_bytes()
         nodes = opened(bundle.read("all of it/all of it.mrml"))
     (storage,) = linked(nodes, volumes(nodes)[0])["storage"]
     assert storage.get("fileName") == f"Data/a{form}"
+    assert shader_file(nodes) == f"Data/a{form}.sp"
 
 
 def test_bundle_of_a_header_over_other_formats_data(tmp_path):

@@ -147,6 +147,11 @@ def test_choice_by_values(data, name):
     assert choose(values(*data)).name == name
 
 
+def test_what_networks_see_is_gray():
+    scan = values(-1, 0, 1).replace(facts={"quantity": "input"})
+    assert choose(scan).name == "gray"
+
+
 def test_choice_for_upstreams_volumes():
     folder = goldens()
     assert choose(Volume(np.load(folder / "caffenet_conv1_cat.npy"))).name == "activation"

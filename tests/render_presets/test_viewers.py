@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,18 +10,10 @@ import pytest
 import render_presets
 from converters import Volume, VolumeError, extensions, read, series, write
 from render_presets import VIEWERS, PresetError, fit, load, write_presets
+from tests.render_presets.scripts import volumes
 from tests.render_presets.volumes import ramp
 
 PRESETS = Path(render_presets.__file__).parent / "transfer_functions"
-
-
-def constants(script):
-    tree = ast.parse(script.read_text())
-    return {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "").isupper()
-    }
 
 
 @pytest.mark.parametrize(
@@ -31,10 +22,10 @@ def constants(script):
         ("a.vti", ["paraview.json", "paraview.py"]),
         ("a.vtk", ["paraview.json", "paraview.py"]),
         ("a.hdf", ["paraview.json", "paraview.py"]),
-        ("a.nrrd", ["paraview.json", "paraview.py", "vp", "slicer.vp.json", "mrml"]),
-        ("a.nhdr", ["paraview.json", "paraview.py", "vp", "slicer.vp.json", "mrml"]),
-        ("a.mha", ["paraview.json", "paraview.py", "vp", "slicer.vp.json", "mrml"]),
-        ("a.nii.gz", ["vp", "slicer.vp.json", "mrml"]),
+        ("a.nrrd", ["paraview.json", "paraview.py", "vp", "slicer.vp.json", "sp", "mrml"]),
+        ("a.nhdr", ["paraview.json", "paraview.py", "vp", "slicer.vp.json", "sp", "mrml"]),
+        ("a.mha", ["paraview.json", "paraview.py", "vp", "slicer.vp.json", "sp", "mrml"]),
+        ("a.nii.gz", ["vp", "slicer.vp.json", "sp", "mrml"]),
         ("a.vox", ["cgv.xml"]),
     ],
 )
@@ -79,11 +70,11 @@ def test_units_are_what_the_viewer_sees(tmp_path, dtype):
         ("dogs.pvd", ["paraview.json", "paraview.py"]),
         ("dogs.vti.series", ["paraview.json", "paraview.py"]),
         ("dogs.vtkhdf", ["paraview.json", "paraview.py"]),
-        ("dogs.seq.nrrd", ["vp", "slicer.vp.json", "mrml"]),
+        ("dogs.seq.nrrd", ["vp", "slicer.vp.json", "sp", "mrml"]),
         ("dogs.vox", ["cgv.xml"]),
         ("dogs.nii.gz", []),
         # frames that are no steps in time, such as the maps of a 3-D network: Slicer plays them all the same
-        ("maps.nrrd", ["vp", "slicer.vp.json", "mrml"]),
+        ("maps.nrrd", ["vp", "slicer.vp.json", "sp", "mrml"]),
         ("maps.vtkhdf", []),
     ],
 )
@@ -104,7 +95,7 @@ def test_a_series_has_one_preset_for_all_frames(tmp_path, name, endings, dtype):
     if dtype == "int16":
         fitted = fitted.stored(back.volumes[0].encoding)
     if endings[:1] == ["paraview.json"]:
-        points = np.reshape(constants(written[1])["COLORS"], (-1, 4))
+        points = np.reshape(volumes(written[1])[0]["colors"], (-1, 4))
     elif endings[:1] == ["vp"]:
         points = np.reshape(written[0].read_text().splitlines()[8].split()[1:], (-1, 4)).astype(float)
     else:
@@ -116,7 +107,7 @@ def test_title_tells_of_stored_numbers(tmp_path):
     for dtype, title in (("float32", "ramp"), ("uint8", "ramp (stored; value = 1.506 * stored + 0)")):
         write(ramp(), tmp_path / "a.vti", dtype=dtype)
         script = write_presets(tmp_path / "a.vti", ["paraview"])[1]
-        assert constants(script)["TITLE"] == title
+        assert volumes(script)[0]["title"] == title
 
 
 def test_other_folder_is_told_by_relative_path(tmp_path):
@@ -126,11 +117,11 @@ def test_other_folder_is_told_by_relative_path(tmp_path):
     write(ramp(), volume)
     written = write_presets(volume, folder=tmp_path / "presets" / "new")
     assert {path.parent for path in written} == {tmp_path / "presets" / "new"}
-    script, scene = written[1], written[4]
-    assert constants(script)["VOLUME"] == "../../volumes/a.nrrd"
+    script, scene = written[1], written[-1]
+    assert volumes(script)[0]["file"] == "../../volumes/a.nrrd"
     storage = ElementTree.parse(scene).getroot().find("VolumeArchetypeStorage")
     assert storage.get("fileName") == "../../volumes/a.nrrd"
-    assert (script.parent / constants(script)["VOLUME"]).samefile(volume)
+    assert (script.parent / volumes(script)[0]["file"]).samefile(volume)
 
 
 def test_same_input_same_bytes(tmp_path):
@@ -147,7 +138,7 @@ def test_own_preset(tmp_path):
     (tmp_path / "own.json").write_text(json.dumps(own))
     write(ramp(), tmp_path / "a.vti")
     preset = write_presets(tmp_path / "a.vti", ["paraview"], preset=str(tmp_path / "own.json"))[0]
-    assert json.loads(preset.read_text())[0]["Name"] == "cnnvis own look v2"
+    assert json.loads(preset.read_text())[0]["Name"] == "cnnvis own look v2 a.vti"
 
 
 def test_frames(tmp_path):

@@ -6,8 +6,8 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-# ParaView and its display; teem's unu; nifti_tool; the OpenGL library that VTK draws with; a browser
-PACKAGES="paraview python3-paraview xvfb xauth teem-apps nifti-bin libegl1 libgl1 libgl1-mesa-dri chromium"
+# ParaView and its display; teem's unu; nifti_tool; the OpenGL library that VTK draws with; a browser; for MP4
+PACKAGES="paraview python3-paraview xvfb xauth teem-apps nifti-bin libegl1 libgl1 libgl1-mesa-dri chromium ffmpeg"
 # its wheel pins a VTK of its own, so it gets an environment of its own
 SLICER="slicer-core==5.13.31053.0"
 SLICER_VENV=.venv-slicer

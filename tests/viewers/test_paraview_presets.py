@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from converters import Volume
 from render_presets.viewers import write_presets
+from tests.render_presets.scripts import volumes
 
 from . import paraview, pictures
 from .cases import Written, golden, volume, write_volume
@@ -164,15 +166,35 @@ def test_the_preset_is_in_the_numbers_that_paraview_shows(loaded: Loaded) -> Non
 
 
 def test_the_preset_has_the_opacity_unit_that_paraview_chooses(loaded: Loaded) -> None:
-    script = loaded.file.path.with_name(loaded.file.path.name + ".paraview.py").read_text(encoding="utf-8")
-    constants = dict(
-        line.split(" = ", 1) for line in script.splitlines() if line[:1].isupper() and " = " in line
-    )
-    unit, points = (
-        json.loads(constants["UNIT_DISTANCE"]),
-        np.reshape(json.loads(constants["OPACITIES"]), (-1, 4)),
-    )
+    script = loaded.file.path.with_name(loaded.file.path.name + ".paraview.py")
+    (told,) = volumes(script)
+    unit, points = told["unit distance"], np.reshape(told["opacities"], (-1, 4))
     # Beer and Lambert: the script's opacities are per `unit`, the preset's per what ParaView chose
     expected = 1 - (1 - points[:, 1]) ** (loaded.shown["unit distance"] / unit)
     preset = np.reshape(loaded.preset["Points"], (-1, 4))
     np.testing.assert_allclose(np.interp(points[:, 0], preset[:, 0], preset[:, 1]), expected, rtol=1e-9)
+
+
+def test_scripts_neither_need_nor_change_what_a_user_keeps(tmp_path: Path) -> None:
+    from PIL import Image
+
+    file = write_volume(letter(), "vti", tmp_path / "letter", "float32")
+    preset, script = write_presets(file.path, ["paraview"])
+    (document,) = json.loads(preset.read_text(encoding="utf-8"))
+    grey = {"RGBPoints": [0, 0.5, 0.5, 0.5, 1, 0.5, 0.5, 0.5], "Points": [0, 1, 0.5, 0, 1, 1, 0.5, 0]}
+    namesake = tmp_path / "namesake.json"
+    namesake.write_text(json.dumps([document | grey]), encoding="utf-8")
+
+    def settings() -> bytes:
+        return b"".join(path.read_bytes() for path in sorted((tmp_path / "home").rglob("*.json")))
+
+    jobs = {"import": Job("preset", {"path": str(namesake), "name": document["Name"]})}
+    assert paraview.drive(jobs, tmp_path)["import"]["colors"] == grey["RGBPoints"]
+    before = settings()
+    assert document["Name"].encode() in before
+    first, second = (paraview.screenshot(script, tmp_path, (400, 300)).read_bytes() for _ in range(2))
+    assert first == second
+    assert settings() == before
+    with Image.open(io.BytesIO(first)) as image:
+        drawn = np.asarray(image.convert("RGB")).astype(int)
+    assert (drawn.max(axis=2) - drawn.min(axis=2)).max() > 128

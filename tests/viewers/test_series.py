@@ -69,7 +69,8 @@ def in_paraview(tmp_path_factory: pytest.TempPathFactory) -> Opened:
         folder = tmp_path_factory.mktemp("series")
         jobs = {}
         for case in (case for case in CASES if case[0] == name):
-            jobs[f"pvd {case}"] = Job("steps", {"path": _written(folder, case, ".pvd")})
+            for extension in (".pvd", ".vti.series"):
+                jobs[f"{extension} {case}"] = Job("steps", {"path": _written(folder, case, extension)})
             jobs[f"nrrd {case}"] = Job("components", {"path": _written(folder, case, ".seq.nrrd")})
         return paraview.drive(jobs, tmp_path_factory.mktemp("paraview"))
 
@@ -90,10 +91,11 @@ def in_slicer(tmp_path_factory: pytest.TempPathFactory) -> Opened:
     return opened
 
 
+@pytest.mark.parametrize("extension", [".pvd", ".vti.series"])
 @pytest.mark.parametrize("case", CASES, ids="-".join)
-def test_paraview_plays_a_pvd(case: tuple[str, str], in_paraview: Opened) -> None:
+def test_paraview_plays_a_list(case: tuple[str, str], extension: str, in_paraview: Opened) -> None:
     name, dtype = case
-    answer = in_paraview(name)[f"pvd {case}"]
+    answer = in_paraview(name)[f"{extension} {case}"]
     source = _source(name)
     assert (answer["times"], answer["name"]) == ([0, 1, 2], "gradient")
     assert answer["values"].dtype == dtype

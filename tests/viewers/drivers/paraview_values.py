@@ -1,5 +1,6 @@
 """Reads files in ParaView, and says what it found there. Runs in pvbatch."""
 
+import runpy
 import sys
 from pathlib import Path
 
@@ -92,6 +93,58 @@ def apply_preset(path, name):
     }
 
 
+def run_script(path, arguments):
+    """Run one of our scripts as pvbatch does; return what it made, and what its texts say at each step."""
+    sys.argv = [path, *arguments]
+    try:
+        runpy.run_path(path, run_name="__main__")
+        return _session()
+    finally:
+        # ResetSession hangs in pvbatch 5.11
+        for proxy in [*simple.GetRenderViews(), *reversed(simple.GetSources().values())]:
+            simple.Delete(proxy)
+
+
+def _session():
+    scene, view = simple.GetAnimationScene(), simple.GetActiveView()
+    sources = {name: source for (name, _), source in simple.GetSources().items()}
+    texts = [source for source in sources.values() if source.GetXMLName() == "PythonAnnotation"]
+    times = list(scene.TimeKeeper.TimestepValues or [])
+    said = []
+    for time in times:
+        for text in texts:
+            text.UpdatePipeline(time)
+        said.append([servermanager.Fetch(text).GetColumn(0).GetValue(0) for text in texts])
+    return {
+        "names": list(sources),
+        "times": times,
+        "mode": scene.GetProperty("PlayMode").GetData(),
+        "texts": said,
+        "shown": [
+            name for name, source in sources.items() if simple.GetRepresentation(source, view).Visibility
+        ],
+    }
+
+
+def draw(script, picture, size, turn):
+    """Run one of our scripts in a view of its own, with nothing but the volume; return how that is drawn.
+
+    The camera then goes so many degrees to the right around the volume.
+    """
+    view = simple.CreateRenderView()
+    sys.argv = [script, "--bare", "--screenshot", picture, "--size", "{}x{}".format(*size)]
+    runpy.run_path(script, run_name="__main__")
+    if turn:
+        view.GetActiveCamera().Azimuth(turn)
+        simple.SaveScreenshot(picture, view, ImageResolution=size)
+    display = simple.GetDisplayProperties(simple.GetActiveSource(), view)
+    answer = {"version": str(simple.GetParaViewVersion()), "shade": display.Shade}
+    for source in simple.GetSources().values():
+        simple.Delete(source)
+    simple.Delete(view)
+    return answer
+
+
 jobs.run(
     {
         "open": open_volume,
@@ -99,5 +152,7 @@ jobs.run(
         "components": open_components,
         "show": show,
         "preset": apply_preset,
+        "script": run_script,
+        "draw": draw,
     }
 )

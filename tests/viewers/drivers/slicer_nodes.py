@@ -132,6 +132,35 @@ def draw_scene(path, size, frames=1):
     return answer
 
 
+def draw_space(path, size, distance, turn):
+    """Draw the 3-D view of a scene, with samples at a distance in voxels, or 0 as Slicer chooses it.
+
+    The camera first goes so many degrees to the right around the volume.
+    """
+    from slicer_view import SpaceView
+
+    application = Application()
+    view = SpaceView(application.logic, application.scene, size)
+    application.open(path)
+    volume = view.renderer.GetVolumes().GetItemAsObject(0)
+    if distance:
+        volume.GetMapper().SetLockSampleDistanceToInputSpacing(False)
+        volume.GetMapper().SetSampleDistance(distance)
+    view.renderer.GetActiveCamera().Azimuth(turn)
+    return {
+        "version": slicer_version(),
+        "picture": view.picture(),
+        "distance": volume.GetMapper().GetSampleDistance(),
+        "shade": volume.GetProperty().GetShade(),
+    }
+
+
+def slicer_version():
+    from importlib.metadata import version
+
+    return version("slicer-core")
+
+
 class Application:
     """A scene with the logic around it; logics do not keep each other alive, this does."""
 
@@ -255,5 +284,6 @@ jobs.run(
         "scene": open_scene,
         "play": play_scene,
         "draw": draw_scene,
+        "space": draw_space,
     }
 )

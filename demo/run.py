@@ -72,6 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
         for photo in PHOTOS:
             source += ["--image", photo]
         run("gradients", *source, "--series", "--format", SERIES, "--order", "smooth", "--preset", "signed")
+        run("render", out / f"{series}.seq.nrrd", "-o", out / "series.gif", "--preset", "signed")
+        run("render", out / f"{volume}.nrrd", "-o", out / "turn.gif", "--turn", "24")
         run("gallery", out, "-o", out / "index.html", "--title", "EfficientNet-Lite0 looks at a cat")
     except subprocess.CalledProcessError as error:
         return error.returncode
@@ -79,8 +81,8 @@ def main(arguments: list[str] | None = None) -> int:
 The network sees: {predicted(out)}
 
 {len(written)} files and more are in {out}. A look without a viewer: index.html in a browser, or the pictures
-montage.png and preview.png; and what would make the cat more of a cat, in its first filters and a layer:
-filters.png and gradient.png. In a viewer:
+montage.png, preview.png and turn.gif; and what would make the cat more of a cat, in its first filters and a
+layer: filters.png and gradient.png. In a viewer:
 
   ParaView    cd {out}; paraview --script={volume}.vti.paraview.py
   3D Slicer   open {out}/{volume}.nrrd.mrml
@@ -90,7 +92,7 @@ filters.png and gradient.png. In a viewer:
 
 The gradient is {gradient}, in every format too. For the cat, a dog and a cup of coffee, one after another,
 it is {series}:
-.seq.nrrd.mrml for 3D Slicer, .pvd.paraview.py for ParaView, _000.vox and so on for CGV.
+.seq.nrrd.mrml for 3D Slicer, .pvd.paraview.py for ParaView, _000.vox and so on for CGV; series.gif plays it.
 
 The picture that the layers overlay is model-{NETWORK}_img-chelsea_input, in every format.
 Next: cnnvis layers demo/{DESCRIPTION.name}, and `make help`.""")

@@ -53,6 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
         for extension in FORMATS:
             target = given.folder / f"gradient_conv1{extension}"
             run("series", *sources, target, "--order", "smooth", "--preset", "signed")
+        played = given.folder / "gradient_conv1.seq.nrrd"
+        run("render", played, "-o", given.folder / "gradient_conv1.gif", "--preset", "signed")
     except subprocess.CalledProcessError as error:
         return error.returncode
     return 0

@@ -16,6 +16,7 @@ from .errors import PresetError
 from .loading import choose, load
 from .scene import Scene
 from .transfer import Foreign, TransferFunction, fit
+from .values import Values
 
 Function = TransferFunction | Foreign
 
@@ -214,7 +215,9 @@ def _check_frames(name: str, able: Sequence[str], path: Path, opened: _Opened) -
 
 def _scene(path: Path, folder: Path, opened: _Opened, function: Function | None) -> Scene:
     try:
-        fitted = fit(function or choose(*opened.volumes), *opened.volumes)
+        values = Values.of(opened.volumes)
+        first = opened.volumes[0]
+        fitted = fit(function or choose(first, values=values), first, values=values)
     except PresetError as error:
         raise PresetError(f"{path}: {error}") from error
     volume = opened.volumes[0]

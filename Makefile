@@ -17,8 +17,8 @@ PRESET ?= auto
 OUT ?= volumes
 ARCHIVE ?= $(OUT)-archive.zip
 
-.PHONY: help venv demo upstream volumes presets montages gallery archive real-caffe test test-caffe test-viewers check-networks bench \
-  gallery-bundle clean
+.PHONY: help venv demo upstream volumes presets montages gallery archive real-caffe test test-caffe test-viewers \
+  check-networks bench fashion-mnist experiment gallery-bundle clean
 .DELETE_ON_ERROR:
 
 help:
@@ -34,6 +34,8 @@ help:
 	@echo "make test-viewers  tests in ParaView, 3D Slicer, ITK and teem (Debian or Ubuntu, as root)"
 	@echo "make check-networks  gradients of whole networks in full size beside central differences"
 	@echo "make bench         speed side by side with others"
+	@echo "make fashion-mnist trains a small network on Debian's Fashion-MNIST, in minutes"
+	@echo "make experiment    which of its filters matter: the tables and curves of docs/which-filters-matter.md"
 	@echo "make gallery-bundle  builds what the gallery uses of vtk.js anew, by npm: only after a change in bundle/"
 	@echo "Further variables: ORDER LAYOUT PRESET PREPROCESS OUT PYTHON VENV"
 	@echo "ORDER=smooth, or ORDER=conv1.json that cnnvis order --save wrote"
@@ -192,11 +194,27 @@ bench: $(VENV)/.test-installed $(DEMO_MODEL)
 	$(BIN)/python -m benchmarks.caffe
 	$(BIN)/python -m benchmarks.gradients
 	$(BIN)/python -m benchmarks.ordering
+	$(BIN)/python -m benchmarks.importance
+	$(BIN)/python -m benchmarks.ablation
 	$(BIN)/python -m benchmarks.rendering
+
+FASHION := benchmarks/fashion_mnist
+
+$(FASHION)/data/t10k-images-idx3-ubyte.gz:
+	sh $(FASHION)/install.sh $(FASHION)/data
+
+$(FASHION)/data/fashion.caffemodel: $(FASHION)/data/t10k-images-idx3-ubyte.gz $(FASHION)/train.py $(FASHION)/fashion.prototxt | $(VENV)/.installed
+	$(BIN)/python -m benchmarks.fashion_mnist.train
+
+fashion-mnist: $(FASHION)/data/fashion.caffemodel
+
+# docs/which-filters-matter.md has its tables and pictures
+experiment: $(FASHION)/data/fashion.caffemodel
+	$(BIN)/python -m benchmarks.fashion_mnist.experiment $(FASHION)/out
 
 # The result is kept in the repository, so that who installs the package needs no node; a test builds it anew.
 gallery-bundle:
 	cd bundle && npm ci --silent && node build.js ../render_presets/gallery/page
 
 clean:
-	rm -rf demo/out demo/upstream demo/model build ./*.egg-info
+	rm -rf demo/out demo/upstream demo/model build ./*.egg-info $(FASHION)/data $(FASHION)/out

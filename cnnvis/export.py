@@ -79,7 +79,7 @@ class Export:
         """Yield what writes volumes."""
         yield self
 
-    def check(self, frames: bool, instead: str = "channels or mosaic") -> None:
+    def check(self, frames: bool, instead: str = "--layout channels or mosaic") -> None:
         """Make sure, before anything is computed, that every format holds what is going to be written.
 
         Parameters
@@ -87,7 +87,7 @@ class Export:
         frames : bool
             Whether volumes of several frames are to come: feature maps or filters of a 3-D network.
         instead : str
-            The layouts that would do without.
+            The option that would do without.
 
         Raises
         ------
@@ -102,7 +102,7 @@ class Export:
             if frames and name not in able:
                 raise VolumeError(
                     f"--format {name}: holds one volume a file, and 3-D maps or filters become several: use "
-                    f"--layout {instead}, or one of the formats {' '.join(able)}"
+                    f"{instead}, or one of the formats {' '.join(able)}"
                 )
 
     def write(self, volume: Volume, stem: str, presets: bool = True) -> list[Path]:

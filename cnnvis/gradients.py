@@ -162,7 +162,7 @@ def command(
     kernels = Kernels(model, layout, z_spacing, facts, slices, series)
     weights = [name for name in names if model.tensor(name) in model.constants]
     if kernels.makes_frames and has_3d_maps(model, map(model.tensor, weights)):
-        export.check(frames=True, instead="mosaic")
+        export.check(frames=True, instead="--layout mosaic")
     export.check(frames=layout == "stack" and has_3d_maps(model, map(model.tensor, names)))
     if checked:
         (first,) = batches(sources[:1], settings, image.channels_first, 1)

@@ -17,6 +17,7 @@ from .options import mute
 # In the order of the help text; each is a module of this package with a `command`.
 COMMANDS = (
     *("layers", "activations", "gradients", "maximize", "weights", "to-onnx"),
+    *("importance", "ablate", "prune"),
     *("order", "series", "convert", "info"),
     *("preset", "scene", "render", "montage", "gallery"),
     *("archive", "verify"),

@@ -221,6 +221,28 @@ class Feed(Shown):
         return f"{name}={file_name(path)}"
 
 
+class ClassNumber(Shown):
+    """``NAME=INDEX``: a label and the class of a network that it means."""
+
+    name = "NAME=INDEX"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Return the label and the number, or fail with a message."""
+        if isinstance(value, tuple):
+            return value
+        name, _, number = value.rpartition("=")
+        if not name or not re.fullmatch(r"[0-9]{1,9}", number):
+            self.fail(f"{value!r} is not a label and the number of a class, such as cat=281", param, ctx)
+        return name, int(number)
+
+    def shown(self, value: Any) -> str:
+        """Return ``NAME=INDEX``."""
+        name, number = value
+        return f"{name}={number}"
+
+
 class Preset(Shown):
     """The name of a transfer function, or the path of a file of one's own or of a viewer."""
 

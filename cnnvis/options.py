@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .option_types import Choices, Feed, Names, Numbers, NumbersOrFile, OneOf, Order, Preset, Size
+from .option_types import (
+    Choices,
+    ClassNumber,
+    Feed,
+    Names,
+    Numbers,
+    NumbersOrFile,
+    OneOf,
+    Order,
+    Preset,
+    Size,
+)
 
 if TYPE_CHECKING:
     from .models import OpenedModel
@@ -212,6 +223,44 @@ _PREPROCESSING = {
         "--axes", metavar="zyx", help="For volumes: which axes are depth, height and width."
     ),
 }
+
+_LABELLED_SET = (
+    click.option(
+        "--set",
+        "set_path",
+        required=True,
+        type=file_path,
+        metavar="SET",
+        help="Labelled pictures: a folder with a folder for each class, a .csv file of file,label, an .npz "
+        "file, or a .npy or IDX file (MNIST's form) with --labels.",
+    ),
+    click.option(
+        "--labels",
+        type=file_path,
+        metavar="FILE",
+        help="For a folder of pictures a .csv file of file,label; for .npy and IDX files that of the labels.",
+    ),
+    click.option(
+        "--label-pattern",
+        metavar="REGEX",
+        help="For a folder of pictures: the group in their names that is the label, such as '^([a-z]+)_'.",
+    ),
+    click.option(
+        "--class",
+        "classes",
+        multiple=True,
+        type=ClassNumber(),
+        help="The network's class for a label; by default by the names in the model's TOML file, else labels "
+        "are numbers of classes. May be repeated.",
+    ),
+)
+
+
+def labelled_set(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name a set of labelled pictures, and the network's classes of its labels."""
+    for option in reversed(_LABELLED_SET):
+        command = option(command)
+    return command
 
 
 def model(command: Callable[..., Any]) -> Callable[..., Any]:

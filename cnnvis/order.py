@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,8 +41,12 @@ _OF_A_FILE = {"list": "numbers", "importance": "scores"}
     "--scores",
     type=options.file_path,
     metavar="FILE",
-    help="For importance: a number a channel, in .npy, JSON or text.",
+    help="For importance: what cnnvis importance wrote, .json or .csv; or a number a channel, in .npy, JSON "
+    "or text.",
 )
+@click.option("--criterion", metavar="K", help="Which criterion of such scores; needed if there are several.")
+@click.option("--class", "label", metavar="C", help="Which class of such scores. Default: all pictures.")
+@click.option("--layer", metavar="L", help="Which layer of such scores. Default: that of the volume.")
 @click.option(
     "--numbers",
     type=options.file_path,
@@ -78,6 +82,9 @@ def command(
     save: Path | None,
     separators: bool,
     comparing: bool,
+    criterion: str | None,
+    label: str | None,
+    layer: str | None,
     as_json: bool,
     dtype: str | None,
     quiet: bool,
@@ -95,6 +102,7 @@ def command(
       cnnvis order conv1.nrrd conv1-kmeans.nrrd --by kmeans -k 7 --separators
       cnnvis order cats/*_layer-conv1_act.nrrd ordered --save conv1.json
       cnnvis order dog_conv1.nrrd ordered.nrrd --like conv1.json
+      cnnvis order conv1.nrrd ordered.nrrd --by importance --scores scores.json --class cat
       cnnvis order conv1.nrrd orders.png --compare
     """
     import order
@@ -106,6 +114,11 @@ def command(
 
     given = {name: value for name, value in settings.items() if value is not None}
     volumes = VolumeFiles(sources, order.restored)
+    chosen = {"--criterion": criterion, "--class": label, "--layer": layer}
+    if isinstance(given.get("scores"), Path) and like is None:
+        given["scores"] = _scores(given["scores"], volumes, chosen)
+    else:
+        _refuse("all but --scores of cnnvis importance", chosen)
     if comparing:
         _refuse("--compare", {"--by": method, "--like": like, "--save": save, "--separators": separators})
         _refuse("--compare", {"--fit-on": fit_on, "--dtype": dtype})
@@ -140,6 +153,20 @@ def command(
         ordered = _applied(ordering, volume, source, separators)
         options.print_paths(write(derived(ordered), path, dtype=dtype))
     options.print_paths(saved)
+
+
+def _scores(path: Path, volumes: VolumeFiles, chosen: Mapping[str, str | None]) -> list[float]:
+    """Return the scores in a file: those of a layer, criterion and class, or a plain list."""
+    from extract.importance.tables import Choice, is_scores, read_scores
+
+    from .number_files import read_numbers
+
+    if not is_scores(path):
+        _refuse(f"{path}, which cnnvis importance did not write", chosen)
+        return read_numbers(path)
+    own = volumes[0].facts.get("layer")
+    likely = own if isinstance(own, str) else None
+    return read_scores(path, Choice(chosen["--layer"], chosen["--criterion"], chosen["--class"], likely))
 
 
 def _found(
@@ -286,7 +313,7 @@ def _flags(given: dict[str, Any]) -> dict[str, Any]:
     return {"-k" if name == "k" else f"--{name}": value for name, value in given.items()}
 
 
-def _refuse(what: str, flags: dict[str, Any]) -> None:
+def _refuse(what: str, flags: Mapping[str, Any]) -> None:
     for flag, value in flags.items():
         # a seed may be 0, which equals False
         if not (value is None or value is False or value == ()):

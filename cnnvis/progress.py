@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
-def progress(total: int, what: str, quiet: bool) -> Iterator[Callable[[], object]]:
-    """Yield a function that counts one piece of work as done; the bar stays away from all but terminals."""
+def progress(total: int, what: str, quiet: bool) -> Iterator[Callable[..., object]]:
+    """Yield a function that counts a piece of work, or several, as done; only terminals get the bar."""
     if quiet or not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda count=1: None
         return
     from tqdm import tqdm
 

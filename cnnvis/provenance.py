@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from converters import Volume
     from extract import Model
 
+# Options that change no result.
+_UNTOLD = ("out", "quiet", "batch", "save_every")
+
 
 def model_facts(model: Model) -> dict[str, Any]:
     """Return name and SHA-256 of a model's file and of its weights', and the parameters that were filled."""
@@ -64,7 +67,11 @@ def command_line() -> str:
     words = ["cnnvis", context.info_name]
     for parameter in context.command.params:
         value = context.params.get(parameter.name or "")
-        if parameter.name in ("out", "quiet", "batch") or value is None or value == parameter.default:
+        if (
+            parameter.name in ("out", "quiet", "batch", "save_every")
+            or value is None
+            or value == parameter.default
+        ):
             continue
         flag = [] if isinstance(parameter, click.Argument) else [parameter.opts[-1]]
         if isinstance(value, bool):

@@ -64,11 +64,11 @@ class SeriesExport(Export):
         """Whether all images go into one file."""
         return True
 
-    def check(self, frames: bool, instead: str = "channels or mosaic") -> None:
+    def check(self, frames: bool, instead: str = "--layout channels or mosaic") -> None:
         """Make sure, before anything is computed, that the volumes are no series themselves."""
         if frames:
             raise VolumeError(
-                f"--series: 3-D maps or filters are several volumes an image already: use --layout {instead}"
+                f"--series: 3-D maps or filters are several volumes an image already: use {instead}"
             )
 
     @contextlib.contextmanager

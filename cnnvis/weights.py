@@ -75,7 +75,7 @@ def command(
     names = find_parameters(model, layers)
     kernels = Kernels(model, layout, z_spacing, {"model": model_facts(model), **software()}, slices)
     export = Export(options.made(out), targets(formats), dtype, preset)
-    export.check(kernels.makes_frames and has_3d_maps(model, map(model.tensor, names)), "mosaic")
+    export.check(kernels.makes_frames and has_3d_maps(model, map(model.tensor, names)), "--layout mosaic")
     with progress(len(names), "weights", quiet) as done:
         for name in names:
             parameter = _parameter(model, name)

@@ -13,13 +13,15 @@ from .errors import ImageError
 from .files import check_file
 
 
-def open_array(path: Path) -> NDArray[Any]:
-    """Map an array of real numbers from a .npy file into memory.
+def open_array(path: Path, kinds: str = "biuf") -> NDArray[Any]:
+    """Map an array from a .npy file into memory.
 
     Parameters
     ----------
     path : Path
         The file.
+    kinds : str
+        What it may hold, by numpy's letters; by default real numbers.
 
     Returns
     -------
@@ -29,7 +31,7 @@ def open_array(path: Path) -> NDArray[Any]:
     Raises
     ------
     ImageError
-        If the file is missing, no .npy file, shorter than its header says, or holds no real numbers.
+        If the file is missing, no .npy file, shorter than its header says, or holds something else.
     """
     check_file(path, "an array")
     try:
@@ -39,8 +41,9 @@ def open_array(path: Path) -> NDArray[Any]:
     # a damaged header is Python text of any kind, and fails to parse in as many ways
     except Exception as error:
         raise ImageError(f"{path}: not a .npy array of numbers, or damaged ({one_line(error)})") from error
-    if array.dtype.kind not in "biuf":
-        raise ImageError(f"{path}: an input holds real numbers, not {array.dtype}")
+    if array.dtype.kind not in kinds:
+        wanted = "labels are whole numbers or text" if "U" in kinds else "an input holds real numbers"
+        raise ImageError(f"{path}: {wanted}, not {array.dtype}")
     return array
 
 

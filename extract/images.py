@@ -19,6 +19,8 @@ from .resizing import Fit, apply, plan
 from .sources import ImageSource
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from converters import Volume
 
 Shape = tuple[int | None, ...]
@@ -231,23 +233,52 @@ def _values_sha256(array: NDArray[np.float32]) -> str:
 
 
 def _from_picture(source: ImageSource, settings: Preprocessing, shape: Shape) -> PreparedInput:
-    if len(shape) != 4 or shape[1] not in (None, 1, 3):
-        raise ImageError(
-            f"{source.path}: a picture has 1 or 3 channels, height and width; the network's input has shape "
-            f"{show_shape(shape)}: give it as .npy"
-        )
     picture = load_picture(source.path, settings.background)
-    channels = shape[1] or (1 if settings.channels == "L" else 3)
-    if picture.mode == "RGB" and (channels == 1 or settings.channels == "L"):
-        picture = picture.convert("L")
     try:
-        fit = plan((picture.height, picture.width), (shape[2], shape[3]), settings)
-        seen = np.asarray(apply(fit, picture, settings))
-        array = normalize(_planes(seen, channels, settings.channels), settings)
+        array, seen, fit = from_picture(picture, settings, shape)
     except ImageError as error:
         raise ImageError(f"{source.path}: {error}") from error
     facts = _source_facts(source) | _picture_facts(fit, settings)
     return PreparedInput(source.name, array, facts["sha256"], facts, picture=seen)
+
+
+def from_picture(
+    picture: Image.Image, settings: Preprocessing, shape: Shape
+) -> tuple[NDArray[np.float32], NDArray[Any], Fit]:
+    """Preprocess a decoded picture.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image
+        Of mode "RGB", "L" or "F", as `load_picture` gives it.
+    settings : Preprocessing
+        What is done with it.
+    shape : tuple of int or None
+        What the network takes, as for `to_input`.
+
+    Returns
+    -------
+    array, seen : ndarray
+        As `PreparedInput` holds them.
+    fit : Fit
+        How the picture became an input.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be an input of this shape.
+    """
+    if len(shape) != 4 or shape[1] not in (None, 1, 3):
+        raise ImageError(
+            "a picture has 1 or 3 channels, height and width; the network's input has shape "
+            f"{show_shape(shape)}: give it as .npy"
+        )
+    channels = shape[1] or (1 if settings.channels == "L" else 3)
+    if picture.mode == "RGB" and (channels == 1 or settings.channels == "L"):
+        picture = picture.convert("L")
+    fit = plan((picture.height, picture.width), (shape[2], shape[3]), settings)
+    seen = np.asarray(apply(fit, picture, settings))
+    return normalize(_planes(seen, channels, settings.channels), settings), seen, fit
 
 
 def _planes(seen: NDArray[Any], channels: int, order: str) -> NDArray[Any]:

@@ -87,10 +87,11 @@ def _images_in(folder: Path) -> list[Path]:
     files = [entry for entry in shown if entry.name.lower().endswith(extensions)]
     if not files:
         raise ImageError(f"{folder}: no picture, .npy file or volume in this folder")
-    return sorted(files, key=lambda file: _natural(file.name))
+    return sorted(files, key=lambda file: natural_order(file.name))
 
 
-def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
+def natural_order(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Return a key that sorts names as people do: img2 before img10."""
     parts = re.split(r"([0-9]+)", name.casefold())
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], name
 

@@ -12,8 +12,7 @@ import numpy as np
 from .. import wire
 from ..errors import ModelError
 from . import pieces
-from .pieces import Piece
-from .stored import StoredBlob
+from .stored import Piece, StoredBlob
 
 # Field numbers of BlobProto; raw_data and its type are NVCaffe's.
 _LEGACY_AXES = (1, 2, 3, 4)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import ModelError
 from ..weight import Weight
 from . import pieces
-from .stored import StoredBlob, StoredWeights
+from .stored import Piece, StoredBlob, StoredWeights
 
 if TYPE_CHECKING:
     import h5py
@@ -114,7 +114,7 @@ def _stored(path: Path, data: h5py.Dataset) -> StoredBlob:
     offset, held, count = data.id.get_offset(), data.id.get_storage_size(), math.prod(shape)
     if offset is not None:
         count_held = min(held, path.stat().st_size - offset) // dtype.itemsize
-        return pieces.stored_blob(path, shape, [pieces.Piece(offset, min(count, count_held), dtype)], where)
+        return pieces.stored_blob(path, shape, [Piece(offset, min(count, count_held), dtype)], where)
     if count and not held:
         raise ModelError(f"{where}of shape {shape} holds no values")
     return StoredBlob(Weight(shape, partial(_read, path, data.name, shape)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelError
 from ..weight import Weight
-from .stored import StoredBlob
+from .stored import Piece, StoredBlob
 
 Shape = tuple[int, ...]
 
@@ -22,25 +21,6 @@ FLOAT = np.dtype("<f4")
 # Caffe's own limits.
 _MOST_AXES = 32
 _MOST_VALUES = 2**31 - 1
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Numbers that lie one behind the other.
-
-    Parameters
-    ----------
-    offset : int
-        Where they begin in the file, in bytes.
-    count : int
-        How many there are.
-    dtype : np.dtype
-        Their type. If it has fields, the one called ``value`` is the number.
-    """
-
-    offset: int
-    count: int
-    dtype: np.dtype
 
 
 def stored_blob(path: Path, shape: Shape, pieces: Sequence[Piece], where: str) -> StoredBlob:
@@ -68,7 +48,7 @@ def stored_blob(path: Path, shape: Shape, pieces: Sequence[Piece], where: str) -
         raise ModelError(f"{where}holds {held} values where its shape {shape} needs {needed}")
     plain = len(pieces) == 1 and pieces[0].dtype == FLOAT
     weight = Weight(shape, partial(_read, path, shape, tuple(pieces)))
-    return StoredBlob(weight, pieces[0].offset if plain else None)
+    return StoredBlob(weight, pieces[0].offset if plain else None, tuple(pieces))
 
 
 def check_shape(shape: Shape, where: str) -> None:

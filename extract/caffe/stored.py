@@ -6,7 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ..weight import Weight
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Numbers that lie one behind the other.
+
+    Parameters
+    ----------
+    offset : int
+        Where they begin in the file, in bytes.
+    count : int
+        How many there are.
+    dtype : np.dtype
+        Their type. If it has fields, the one called ``value`` is the number.
+    """
+
+    offset: int
+    count: int
+    dtype: np.dtype
 
 
 @dataclass(frozen=True)
@@ -20,10 +41,13 @@ class StoredBlob:
     offset : int, optional
         Where its values lie in the file, in bytes, if they lie there as float32, little-endian and in one
         piece.
+    pieces : tuple of Piece
+        Where its values lie in the file, of any type; empty if they lie there in another form.
     """
 
     weight: Weight
     offset: int | None = None
+    pieces: tuple[Piece, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,192 @@
+"""``cnnvis ablate``: what a network gets wrong as filters are removed, by the orders of several criteria."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+from .option_types import Choices, OneOf
+
+if TYPE_CHECKING:
+    from extract.importance import Study
+    from extract.removal_study import Scores
+
+    from .models import OpenedModel
+
+
+@click.command()
+@options.model
+@options.labelled_set
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    required=True,
+    metavar="L",
+    help="Layer with filters, or pattern such as 'conv*'; may be repeated.",
+)
+@click.option(
+    "--by",
+    "criteria",
+    type=Choices(options.registry("extract.importance", "CRITERIA")),
+    default=("all",),
+    help="Criteria, as for `cnnvis importance`. random is always there, to compare with. Default: all.",
+)
+@click.option(
+    "--scores",
+    type=options.file_path,
+    metavar="FILE",
+    help="What `cnnvis importance` wrote: scores that are in it are not computed again.",
+)
+@options.out_folder
+@click.option(
+    "--show",
+    "shown",
+    multiple=True,
+    metavar="CLASS",
+    help="Class, or pattern such as '*', that has curves of its own, besides those of all pictures; may be "
+    "repeated.",
+)
+@click.option(
+    "--replace",
+    type=OneOf("replacement", lambda: ("zero", "mean")),
+    default="zero",
+    show_default=True,
+    help="What becomes of a removed filter's map: 0, as its weights and bias are, or its mean over the set.",
+)
+@click.option(
+    "--points",
+    type=click.IntRange(4),
+    default=65,
+    show_default=True,
+    help="At most so many numbers of removed filters are tried; 0, 1, all but one and all are among them.",
+)
+@click.option(
+    "--orders",
+    "seeds",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="How many orders random stands for.",
+)
+@options.preprocessing
+@options.feeds
+@click.option(
+    "--batch", type=click.IntRange(1), default=64, show_default=True, help="Pictures that run together."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For random.")
+@options.quiet
+def command(
+    opened: Callable[..., OpenedModel],
+    set_path: Path,
+    labels: Path | None,
+    label_pattern: str | None,
+    classes: tuple[tuple[str, int], ...],
+    layers: tuple[str, ...],
+    criteria: tuple[str, ...],
+    scores: Path | None,
+    out: Path,
+    shown: tuple[str, ...],
+    replace: str,
+    points: int,
+    seeds: int,
+    preprocessing: dict[str, Any],
+    feeds: tuple[tuple[str, Path], ...],
+    batch: int,
+    seed: int,
+    quiet: bool,
+) -> None:
+    """Remove a layer's filters one after the other, and see what the network still knows.
+
+    For each criterion filters go from the least important one on, and from the most important one on: of all
+    pictures by the scores over all, and of each class that --show names by its own, on its own pictures. A
+    removed filter has
+    no weights and no bias: its map is 0 before anything else works on it; a batch normalization behind it is
+    no part of it. Without filters that do not matter the error stays; without those that do it rises at once.
+
+    Written are, for each layer, a table of all curves, with the layer-normalized score below which as many
+    filters lie; a table with the error at first, without the least and without the most important filter,
+    the areas under the error, and Spearman's correlation with `ablation`, the fall of the neuron as each
+    filter is removed by itself; the same as JSON; and pictures of the curves.
+
+    \b
+    Examples:
+      cnnvis ablate net.toml --set photos/ --layer conv1 -o removed
+      cnnvis ablate net.onnx --set photos/ --class cat=281 --class dog=207 --layer conv1 \\
+        --by grad_l2,taylor_act --show '*' -o removed
+      cnnvis ablate net.toml --set photos/ --layer conv1 --scores scores/importance.json -o removed
+    """
+    from extract.arrays import open_array
+    from extract.importance import ALL, CRITERIA, Study
+    from extract.importance.graph import on_the_way
+    from extract.labelled import read_labelled
+    from extract.removal import numbers_to_remove
+    from extract.removal_study import RANDOM, mean_maps, removal_curves, scores_of, trials
+    from extract.sources import ImageSource
+
+    from . import feeding
+    from .progress import progress
+    from .provenance import model_facts, software
+    from .removal_files import RemovalFiles
+    from .sets import classes_shown, layers_with_filters, neurons_of, tell_faults
+
+    pictures = read_labelled(set_path, labels, label_pattern)
+    values = {name: open_array(file) for name, file in feeds}
+    described = opened(preprocessing.get("size"), {name: array.shape for name, array in values.items()})
+    fixed, model = feeding.fed(described.model, values)
+    known = on_the_way(model, None)
+    filters, of_layers = layers_with_filters(model, layers, known)
+    neurons, of_labels = neurons_of(pictures, described, dict(classes), True)
+    image = feeding.image_input(model, [value for value in model.inputs if value.name in known], fixed)
+    sources = [ImageSource(set_path, "set")] if pictures.pictures else []
+    settings = feeding.settings_of(described, preprocessing, image, sources)
+    names = tuple(CRITERIA) if criteria == ("all",) else tuple(dict.fromkeys([*criteria, RANDOM]))
+    study = Study(model, pictures, neurons, filters, names, settings, None, fixed, batch, 0, seed)
+    wanted = [ALL, *(label for label in classes_shown(shown, [ALL, *neurons]) if label != ALL)]
+    given = {} if scores is None else known_scores(scores, study)
+    passes = 2 + (replace == "mean")
+    with progress(passes * len(study.order), "pictures", quiet) as done:
+        found, of_scores = scores_of(study, wanted, given, done)
+        maps = mean_maps(study, done) if replace == "mean" else {}
+        orders = {one.layer: trials(study, one, wanted, found, seeds) for one in filters}
+        removed = {one.layer: numbers_to_remove(one.count, points) for one in filters}
+        curves, of_pictures = removal_curves(study, orders, removed, maps, done)
+    faults = tuple(dict.fromkeys((*of_layers, *of_labels, *pictures.faults, *of_scores, *of_pictures)))
+    facts: dict[str, Any] = {"model": model_facts(model), **feeding.feed_facts(feeds), **software()}
+    settled = {"replace": replace, "orders of random": seeds, "seed": seed, "preprocessing": settings.facts}
+    files = RemovalFiles(study, found, curves, faults, {**facts, "settings": settled}, options.made(out))
+    tables = [path for one in filters for path in files.tables(one)]
+    options.print_paths(tables)
+    for one in filters:
+        for label in wanted:
+            if any(trial.label == label for trial in curves[one.layer]):
+                options.print_paths([files.picture(one, label)])
+    tell_faults(faults, tables[-1])
+
+
+def known_scores(path: Path, study: Study) -> Scores:
+    """Return those of a study's scores that a file has.
+
+    Raises
+    ------
+    ImageError
+        If it is no such file, or of layers with other numbers of filters.
+    """
+    import numpy as np
+
+    from extract import ImageError
+    from extract.importance.tables import all_scores
+
+    counts = {one.layer: one.count for one in study.filters}
+    found: Mapping[tuple[str, str, str], Any] = all_scores(path)
+    for (_, layer, _), values in found.items():
+        if layer in counts and len(values) != counts[layer]:
+            raise ImageError(
+                f"{path}: has {len(values)} scores for layer {layer!r}, which has {counts[layer]} filters in "
+                f"{study.model.path}"
+            )
+    return {key: np.asarray(values, np.float64) for key, values in found.items() if key[1] in counts}

@@ -1,0 +1,274 @@
+"""``cnnvis importance``: how much each filter of a layer matters, over a set of labelled pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+from .option_types import Choices, OneOf
+
+if TYPE_CHECKING:
+    from converters import Volume
+    from extract import Model
+    from extract.filters import Filters
+    from extract.importance import Study
+    from extract.importance.graph import Neuron
+
+    from .models import OpenedModel
+
+_criteria = options.registry("extract.importance", "CRITERIA")
+
+
+@click.command()
+@options.model
+@options.labelled_set
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    required=True,
+    metavar="L",
+    help="Layer with filters, or pattern such as 'conv*'; may be repeated.",
+)
+@click.option(
+    "--by",
+    "criteria",
+    type=Choices(_criteria),
+    default=("grad_l2",),
+    help="Criteria, or all; those of gradients and activations take one pass together, ablation runs the "
+    "layers behind once for each filter. Default: grad_l2.",
+)
+@click.option(
+    "--target",
+    metavar="NAME:INDEX|top|NAME",
+    help="The neuron, for all pictures; or the layer of which each picture has the neuron of its class. "
+    "Default: that before softmax.",
+)
+@options.out_folder
+@click.option(
+    "--show",
+    "shown",
+    multiple=True,
+    metavar="CLASS",
+    help="Class, or pattern such as '*', of which pictures and volumes are made; may be repeated. Default: "
+    "all pictures together, which are called all.",
+)
+@click.option(
+    "--of",
+    "volumes",
+    multiple=True,
+    type=options.file_path,
+    metavar="VOLUME",
+    help="Weight the slices of these volumes, maps of one of the layers, instead of the filters' norms; may "
+    "be repeated.",
+)
+@click.option(
+    "--volume",
+    "way",
+    type=OneOf("kind of volume", lambda: ("scaled", "carried", "none")),
+    default="scaled",
+    show_default=True,
+    help="Each slice times its score, or slices that carry their scores, or no volumes.",
+)
+@options.formats
+@options.dtype
+@options.z_spacing
+@options.preset
+@options.preprocessing
+@options.feeds
+@click.option(
+    "--batch", type=click.IntRange(1), default=16, show_default=True, help="Pictures that run together."
+)
+@click.option(
+    "--bootstrap",
+    type=click.IntRange(0),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="Replicates behind the 95 % intervals; 0 for none.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="For bootstrap and random."
+)
+@click.option(
+    "--save-every",
+    type=click.FloatRange(0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often the state is saved from which an interrupted run goes on.",
+)
+@options.quiet
+def command(
+    opened: Callable[..., OpenedModel],
+    set_path: Path,
+    labels: Path | None,
+    label_pattern: str | None,
+    classes: tuple[tuple[str, int], ...],
+    layers: tuple[str, ...],
+    criteria: tuple[str, ...],
+    target: str | None,
+    out: Path,
+    shown: tuple[str, ...],
+    volumes: tuple[Path, ...],
+    way: str,
+    formats: tuple[str, ...],
+    dtype: str | None,
+    z_spacing: str,
+    preset: str | Path | None,
+    preprocessing: dict[str, Any],
+    feeds: tuple[tuple[str, Path], ...],
+    batch: int,
+    bootstrap: int,
+    seed: int,
+    save_every: float,
+    quiet: bool,
+) -> None:
+    """Score the filters of layers over labelled pictures: per class, and over all pictures.
+
+    Written are a CSV and a JSON file with scores, standard errors, 95 % intervals over pictures,
+    layer-normalized scores and ranks; for each layer a picture of the scores as a grid and one of their
+    ranking; and a volume whose slices are weighted by them. `cnnvis order --by importance --scores FILE.json`
+    takes these scores. A run that was interrupted goes on where it was when it is started again.
+
+    Pictures that cannot be read, labels that are no class of the network and layers without filters are left
+    out and told; the exit code is then 2, though all else is done.
+
+    \b
+    Criteria, n the neuron, a mean over pictures each:
+      grad_l2        norm of dn / d weights of the filter (the first CNN-VIS)
+      taylor_act     |sum over the map of activation * dn / d activation| (Molchanov 2017)
+      taylor_weight  |sum over the weights of weight * dn / d weight| (the root of Molchanov 2019's)
+      act_mean, act_max   mean and maximum of the map, behind normalization and activation function
+      ablation       n minus n without the filter
+      weight_l2, random   norm of the weights, and numbers that mean nothing; these look at no picture
+
+    \b
+    Examples:
+      cnnvis importance net.toml --set photos/ --layer conv1 -o scores
+      cnnvis importance net.onnx --set photos/ --class cat=281 --class dog=207 --layer 'conv*' \\
+        --by grad_l2,taylor_act,random --show '*' -o scores
+      cnnvis importance lenet.onnx --set t10k-images-idx3-ubyte.gz --layer conv2 --by all -o scores
+      cnnvis importance net.toml --set photos/ --layer conv1 --of cat_layer-conv1_act.nrrd -o scores
+    """
+    from extract.arrays import open_array
+    from extract.importance import ALL, CRITERIA, StateFile, Study, importance
+    from extract.importance.graph import on_the_way
+    from extract.labelled import read_labelled
+    from extract.sources import ImageSource
+
+    from . import feeding
+    from .export import Export, targets
+    from .names import file_stem
+    from .progress import progress
+    from .provenance import model_facts, software
+    from .score_files import ScoreFiles
+    from .sets import classes_shown, layers_with_filters, neurons_of, tell_faults, tell_single
+
+    pictures = read_labelled(set_path, labels, label_pattern)
+    values = {name: open_array(file) for name, file in feeds}
+    described = opened(preprocessing.get("size"), {name: array.shape for name, array in values.items()})
+    fixed, model = feeding.fed(described.model, values)
+    neuron = None if target is None else _neuron(model, target)
+    known = on_the_way(model, neuron)
+    filters, of_layers = layers_with_filters(model, layers, known)
+    of_classes = neuron if isinstance(neuron, str) else None
+    by_class = neuron is None or of_classes is not None
+    neurons, of_labels = neurons_of(pictures, described, dict(classes), by_class, of_classes)
+    image = feeding.image_input(model, [value for value in model.inputs if value.name in known], fixed)
+    sources = [ImageSource(set_path, "set")] if pictures.pictures else []
+    settings = feeding.settings_of(described, preprocessing, image, sources)
+    names = tuple(CRITERIA) if criteria == ("all",) else criteria
+    study = Study(model, pictures, neurons, filters, names, settings, neuron, fixed, batch, bootstrap, seed)
+    wanted = classes_shown(shown or (ALL,), [ALL, *neurons])
+    export = Export(out, targets(formats), dtype, preset)
+    slices = _slices(study, volumes, z_spacing) if way != "none" else []
+    export.check(any(volume.frames is not None for _, volume in slices), "--volume none")
+    facts: dict[str, Any] = {
+        "model": model_facts(model),
+        "target": target or "class",
+        **feeding.feed_facts(feeds),
+        **software(),
+    }
+    stem = file_stem("importance", model=model.path.stem, set=pictures.path.name)
+    keep = StateFile(options.made(out) / f"{stem}.state", save_every)
+    with progress(len(study.order), "pictures", quiet) as done:
+        found = importance(study, keep, done)
+    found = replace(found, faults=(*of_layers, *of_labels, *found.faults))
+    files = ScoreFiles(found, facts, out, [label for label in wanted if label in found.counts])
+    tables = files.tables(stem)
+    options.print_paths(tables)
+    for path in (*files.pictures(), *files.volumes(export, slices, way)):
+        options.print_paths([path])
+    keep.remove()
+    tell_single(found.counts)
+    tell_faults(found.faults, tables[-1])
+
+
+def _neuron(model: Model, target: str) -> Neuron:
+    """Return the target that a text means, or the tensor of a layer that it names."""
+    from extract import ModelError, UnknownNameError
+    from extract.targets import targets_of
+
+    try:
+        return targets_of(model, target)
+    except ModelError as error:
+        try:
+            tensor = model.tensor(target)
+        except UnknownNameError:
+            raise error from None
+    if tensor in model.constants:
+        raise UnknownNameError(f"{model.path}: {target!r} is a constant; a target depends on the input")
+    return tensor
+
+
+def _slices(study: Study, files: Sequence[Path], z_spacing: str) -> list[tuple[Filters, Volume]]:
+    """Return what is to be weighted: volumes that are given, else the norms of the filters' kernels."""
+    from converters import read
+    from converters.errors import VolumeError
+    from extract.importance.weighting import weighted
+
+    if not files:
+        return [
+            (filters, volume) for filters in study.filters for volume in _kernels(study, filters, z_spacing)
+        ]
+    layers = {filters.layer: filters for filters in study.filters}
+    found = []
+    for file in files:
+        volume = read(file)
+        own = volume.facts.get("layer")
+        filters = layers.get(str(own)) or (study.filters[0] if len(layers) == 1 else None)
+        if filters is None:
+            raise VolumeError(f"{file}: is of layer {own!r}, and --layer asks for {', '.join(layers)}")
+        try:
+            # so that it fails before any picture is seen
+            weighted(volume, [0.0] * filters.count, "scaled", "", "")
+        except VolumeError as error:
+            raise VolumeError(f"{file}: {error}") from error
+        found.append((filters, volume))
+    return found
+
+
+def _kernels(study: Study, filters: Filters, z_spacing: str) -> list[Volume]:
+    """Return a layer's filters as slices; nothing where they are no more than single values."""
+    from converters.layouts import lay_out_kernels
+    from extract.placement import slice_spacing
+
+    from .kernels import by_outputs
+    from .views import note
+
+    weight = study.model.values([filters.weight])[filters.weight]
+    (volume,) = lay_out_kernels(by_outputs(study.model, filters.weight, weight), "norm")
+    if volume.facts["layout"]["kind"] != "stack":
+        note(f"layer {filters.layer!r}: its filters are no slices, and make no volume; --of takes its maps")
+        return []
+    x, y, z = volume.spacing
+    if volume.frames is None:
+        z = slice_spacing(volume.size, volume.spacing, z_spacing)
+    facts = {**volume.facts, "layer": filters.layer, "tensor": filters.weight, "quantity": "weight"}
+    return [volume.replace(spacing=(x, y, z), name="weight", facts=facts)]

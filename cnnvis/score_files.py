@@ -1,0 +1,139 @@
+"""What ``cnnvis importance`` writes: tables, pictures, and volumes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from converters import Volume
+    from extract.filters import Filters
+    from extract.importance import Importance
+    from render_presets.importance import Ranking
+
+    from .export import Export
+
+# Of a list of numbers, json puts each on a line of its own; such lists get one line.
+_NUMBERS = re.compile(r'\[\n\s*([^]["{}]*?)\n\s*\]')
+
+
+@dataclass(frozen=True)
+class ScoreFiles:
+    """Where scores are written, and how.
+
+    Parameters
+    ----------
+    found : Importance
+        The scores.
+    facts : mapping
+        Model and software, for tables and side-cars.
+    folder : Path
+        Where; it must exist.
+    shown : sequence of str
+        The classes, or "all", of which pictures and volumes are made.
+    """
+
+    found: Importance
+    facts: Mapping[str, Any]
+    folder: Path
+    shown: Sequence[str]
+
+    def tables(self, stem: str) -> list[Path]:
+        """Write all scores as CSV and as JSON, and return the paths."""
+        from converters.staging import staging
+        from extract.importance import document, write_csv
+
+        text = json.dumps(document(self.found, self.facts), indent=1, ensure_ascii=False, allow_nan=False)
+        with staging(self.folder) as staged:
+            (staged / f"{stem}.json").write_text(_NUMBERS.sub(_joined, text) + "\n", encoding="utf-8")
+            with (staged / f"{stem}.csv").open("w", encoding="utf-8", newline="") as file:
+                write_csv(self.found, file)
+        return [self.folder / f"{stem}.csv", self.folder / f"{stem}.json"]
+
+    def pictures(self) -> Iterator[Path]:
+        """Write grids and ranked plots, one a layer and class that is shown, and yield the paths."""
+        from render_presets.importance import ranked_plots, score_grids
+
+        from .pictures import save_png
+
+        for filters in self.found.study.filters:
+            for label in self.shown:
+                rankings = [self._ranking(name, filters, label) for name in self.found.study.criteria]
+                heading = self._heading(filters, label)
+                for kind, draw in (("grid", score_grids), ("ranks", ranked_plots)):
+                    path = self.folder / f"{self._stem(f'importance-{kind}', filters, label)}.png"
+                    yield save_png(draw(rankings, heading), path)
+
+    def volumes(self, export: Export, sources: Sequence[tuple[Filters, Volume]], way: str) -> Iterator[Path]:
+        """Write volumes whose slices are weighted, one a criterion and class that is shown.
+
+        Parameters
+        ----------
+        export : Export
+            How volumes are written.
+        sources : sequence of (Filters, Volume)
+            The slices of layers.
+        way : str
+            As `extract.importance.weighting.weighted` takes it.
+        """
+        from extract.importance.weighting import weighted
+
+        for filters, volume in sources:
+            for label in self.shown:
+                for name in self.found.study.criteria:
+                    scores = self.found.estimates[name, filters.layer, label].mean.tolist()
+                    result = self._described(weighted(volume, scores, way, name, label))
+                    yield from export.write(result, self._stem("importance", filters, label, name, volume))
+
+    def _described(self, volume: Volume) -> Volume:
+        """Return a volume that tells where it comes from."""
+        from .provenance import derived
+
+        own = {"set": {"name": self.found.study.pictures.path.name, "contents": self.found.contents or None}}
+        if "software" in volume.facts:
+            return derived(volume.replace(facts={**volume.facts, **own}))
+        return volume.replace(facts={**self.facts, **own, **volume.facts})
+
+    def _stem(
+        self,
+        quantity: str,
+        filters: Filters,
+        label: str,
+        criterion: str | None = None,
+        volume: Volume | None = None,
+    ) -> str:
+        from .names import clashing, file_stem
+
+        image = volume.facts.get("image") if volume is not None else None
+        return file_stem(
+            quantity,
+            hashed=filters.layer in clashing(self.found.study.model.layers),
+            model=self.found.study.model.path.stem,
+            img=Path(str(image.get("file"))).stem if isinstance(image, Mapping) else None,
+            layer=filters.layer,
+            **{"class": label},
+            by=criterion,
+        )
+
+    def _heading(self, filters: Filters, label: str) -> str:
+        count = self.found.counts[label]
+        number = "" if not count else "1 picture" if count == 1 else f"{count:,} pictures"
+        who = f"all {number}" if label == "all" else f"class {label}, {number}"
+        whose = f"importance for {who}" if count else "importance"
+        return f"{self.found.study.model.path.stem} · {filters.layer} · {whose}"
+
+    def _ranking(self, criterion: str, filters: Filters, label: str) -> Ranking:
+        from extract.importance import CRITERIA
+        from render_presets.importance import Ranking
+
+        estimate = self.found.estimates[criterion, filters.layer, label]
+        low, high = estimate.low, estimate.high
+        return Ranking(estimate.mean, criterion, CRITERIA[criterion].says, low, high)
+
+
+def _joined(match: re.Match[str]) -> str:
+    return f"[{' '.join(match[1].split())}]"

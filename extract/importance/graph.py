@@ -1,0 +1,310 @@
+"""What importance needs of a network: the neuron, and further nodes that reduce maps and gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..activations import Extractor, feeds_of
+from ..apart import keeps_images_apart
+from ..caffe.support import check_supported
+from ..differentiate import SharedGradientError, backward
+from ..differentiate.upgrade import upgraded
+from ..errors import ModelError
+from ..filters import Filters
+from ..graph import cut, reads, tensors_of
+from ..model import Model
+from ..objective import with_objective
+from ..parts import Input
+from ..runner import Runner
+from ..targets import Target, scores
+
+if TYPE_CHECKING:
+    import onnx
+
+    from ..activations import Feed
+    from .criteria import OfPictures
+
+Neuron = Sequence[Target] | str | None
+"""A target, the same for all pictures; or the class of each, in a tensor of scores, by default the network's
+own before softmax."""
+
+# Behind a layer, these still show its maps one by one.
+_SAME_MAPS = frozenset(
+    {
+        *("BatchNormalization", "Celu", "Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu"),
+        *("Mish", "PRelu", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Swish", "Tanh"),
+        "ThresholdedRelu",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A layer as the graph has it.
+
+    Parameters
+    ----------
+    filters : Filters
+        Its filters.
+    x, y : str
+        What the node reads that works with the weight, and what that makes.
+    product : bool
+        Whether each image is one row of a matrix that the weight multiplies.
+    alpha, beta : float
+        Factors on weight and bias of such a product.
+    bias : str or None
+        The bias that this very node adds.
+    maps : str
+        What its filters make of an image, behind the activation function.
+    """
+
+    filters: Filters
+    x: str
+    y: str
+    product: bool
+    alpha: float
+    beta: float
+    bias: str | None
+    maps: str
+
+
+def part_of(model: Model, filters: Filters, shapes: Mapping[str, Any]) -> Part:
+    """Return a layer as the graph has it; `shapes` as `Model.shapes` gives them."""
+    (node,) = (node for node in model.proto.graph.node if filters.weight in reads(node))
+    given = {attribute.name: attribute for attribute in node.attribute}
+    alpha, beta = (given[name].f if name in given else 1.0 for name in ("alpha", "beta"))
+    is_rows = node.op_type == "Gemm" and not ("transA" in given and given["transA"].i)
+    return Part(
+        filters,
+        node.input[0],
+        node.output[0],
+        is_rows or (node.op_type == "MatMul" and len(shapes.get(node.input[0], ())) == 2),
+        alpha,
+        beta,
+        node.input[2] if len(node.input) > 2 and node.input[2] else None,
+        _shown(model, filters.output),
+    )
+
+
+def _shown(model: Model, tensor: str) -> str:
+    """Return what comes out of the normalization and activation function that alone read a tensor."""
+    while True:
+        readers = [node for node in model.proto.graph.node if tensor in reads(node)]
+        if len(readers) != 1 or readers[0].op_type not in _SAME_MAPS or readers[0].input[0] != tensor:
+            return tensor
+        tensor = readers[0].output[0]
+
+
+@dataclass
+class Sketch:
+    """Nodes that are to be added to a graph of gradients, of operator set 18 or later."""
+
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    wrt: dict[str, None] = field(default_factory=dict)
+
+    def gradient(self, tensor: str) -> str:
+        """Return the gradient of the neuron with respect to a tensor, for each image."""
+        self.wrt[tensor] = None
+        return f"grad:{tensor}"
+
+    def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node and return its output."""
+        import onnx
+
+        name = f"importance/{operator}{len(self.nodes)}"
+        self.nodes.append(onnx.helper.make_node(operator, list(inputs), [name], name, **attributes))
+        return name
+
+    def integers(self, values: Sequence[int]) -> str:
+        """Return a tensor of whole numbers: a shape, or axes."""
+        name = "importance/" + ",".join(map(str, values))
+        self.constants[name] = np.array(values, np.int64)
+        return name
+
+    def number(self, values: float) -> str:
+        """Return a tensor of a number."""
+        name = f"importance/{values!r}"
+        self.constants[name] = np.array(values, np.float32)
+        return name
+
+    def over_maps(self, operator: str, tensor: str, part: Part) -> str:
+        """Reduce a tensor of the layer's output's axes to a value for each image and filter."""
+        last = part.filters.channel_axis == -1
+        shape = [0, -1, part.filters.count] if last else [0, part.filters.count, -1]
+        flat = self.add("Reshape", tensor, self.integers(shape))
+        return self.add(operator, flat, self.integers([1 if last else 2]), keepdims=0)
+
+    def over_weights(self, operator: str, tensor: str, part: Part) -> str:
+        """Reduce a tensor of the weight's axes, behind that of images, to a value an image and filter."""
+        own = part.filters
+        if own.axis == 0:
+            split = self.add("Reshape", tensor, self.integers([-1, own.count, int(np.prod(own.shape[1:]))]))
+            return self.add(operator, split, self.integers([2]), keepdims=0)
+        rows = own.shape[0] // own.groups
+        size = int(np.prod(own.shape[2:], dtype=int))
+        split = self.add("Reshape", tensor, self.integers([-1, own.groups, rows, own.shape[1], size]))
+        reduced = self.add(operator, split, self.integers([2, 4]), keepdims=0)
+        return self.add("Reshape", reduced, self.integers([-1, own.count]))
+
+
+class Statistics:
+    """A network prepared to tell, for each picture and filter, what criteria look at, in one pass.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    target : Neuron
+        What is differentiated.
+    parts : sequence of Part
+        The layers.
+    criteria : sequence of OfPictures
+        What is computed of them.
+    providers : sequence of str
+        Execution providers of onnxruntime, in order of preference.
+
+    Raises
+    ------
+    ModelError
+        If an operator on the way has no gradient, or onnxruntime cannot run the graph.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        target: Neuron,
+        parts: Sequence[Part],
+        criteria: Sequence[OfPictures],
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+    ) -> None:
+        self.model = model
+        self._scores = scores_of(model, target)
+        with model.named_in_errors():
+            proto, output = _with_neuron(model, target)
+            self._seed = f"seed:{output}"
+            apart = keeps_images_apart(proto)
+            parts = [replace(part, product=part.product and apart) for part in parts]
+            sketch = Sketch()
+            outputs = [criterion.build(sketch, part) for criterion in criteria for part in parts]
+            whole, self._apart = _backward(proto, output, list(sketch.wrt), apart)
+            self._runner = Runner(
+                _extended(whole, sketch), model.source.folder, outputs, providers, model.source.weights
+            )
+            if self.fixed_batch not in (None, 1) and not self._apart:
+                raise ModelError(f"takes {self.fixed_batch} images at a time, and does not keep them apart")
+        self._classes: dict[tuple[int, ...], tuple[int, ...]] = {}
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The inputs of the model that are needed."""
+        return tuple(value for value in self.model.inputs if value.name in self._runner.inputs)
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """How many images the network takes at a time; None if that is left open."""
+        return max((i.shape[0] for i in self.inputs if i.shape and i.shape[0] is not None), default=None)
+
+    def rows(self, x: Feed, classes: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return a row of values a picture: for each criterion, each layer, each filter.
+
+        Parameters
+        ----------
+        x : ndarray or dict of ndarray
+            The input, as `activations` takes it.
+        classes : ndarray of int
+            The class of each picture, shape (N,); no matter where a target was given.
+        """
+        feeds = feeds_of(self.model, self.inputs, x)
+        seeds = self._seeds(feeds, classes)
+        count = len(classes)
+        size = self.fixed_batch or (count if self._apart else 1)
+        pieces = []
+        with self.model.named_in_errors():
+            for start in range(0, count, size):
+                # the last piece is filled up with its last image, which counts for nothing there
+                chosen = np.minimum(np.arange(start, start + size), count - 1)
+                # further inputs may be the same for all images
+                piece = {name: v[chosen] if len(v) == count else v for name, v in feeds.items()}
+                values = self._runner.run({**piece, self._seed: seeds[chosen]})
+                if any(len(value) != size for value in values):
+                    raise ModelError("a layer's output has not one row for each image")
+                pieces.append(np.concatenate(values, axis=1, dtype=np.float64)[: count - start])
+        return np.concatenate(pieces)
+
+    def _seeds(self, feeds: Mapping[str, NDArray[Any]], classes: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return the cotangents: for scores a one at the class, spread over its map if that is one."""
+        if self._scores is None:
+            return np.ones(len(classes), np.float32)
+        shape = self._shape_of_scores(feeds)
+        if classes.max() >= shape[0]:
+            raise ModelError(f"{self.model.path}: class {classes.max()} is none of its {shape[0]} classes")
+        seeds = np.zeros((len(classes), *shape), np.float32)
+        seeds[np.arange(len(classes)), classes] = 1 / np.prod(shape[1:])
+        return seeds
+
+    def _shape_of_scores(self, feeds: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:
+        image = tuple(size for values in feeds.values() for size in values.shape[1:])
+        if image not in self._classes:
+            name = f"tensor:{self._scores}"
+            found = Extractor(self.model, [name]).run({n: v[:1] for n, v in feeds.items()})[name]
+            if found.ndim < 2:
+                raise ModelError(
+                    f"{self.model.path}: {self._scores!r} holds no scores of classes: say what the target is"
+                )
+            self._classes = {image: found.shape[1:]}
+        return self._classes[image]
+
+
+def scores_of(model: Model, target: Neuron) -> str | None:
+    """Return the tensor that holds a score for each class; None if one neuron is for all pictures."""
+    if target is None:
+        return scores(model)
+    return target if isinstance(target, str) else None
+
+
+def _with_neuron(model: Model, target: Neuron) -> tuple[onnx.ModelProto, str]:
+    """Return the graph up to the neuron, and the tensor that holds it, or all classes'."""
+    if target is None or isinstance(target, str):
+        found = scores(model) if target is None else target
+        check_supported(model.proto, [found])
+        return cut(upgraded(model.proto), [found]), found
+    tensors = [*dict.fromkeys(one.tensor for one in target)]
+    check_supported(model.proto, tensors)
+    return with_objective(cut(upgraded(model.proto), tensors), target)
+
+
+def _backward(
+    proto: onnx.ModelProto, output: str, wrt: Sequence[str], apart: bool
+) -> tuple[onnx.ModelProto, bool]:
+    """Return the graph of the gradients, and whether it takes several images at a time."""
+    if apart:
+        with suppress(SharedGradientError):
+            return backward(proto, output, wrt, per_image=True), True
+    return backward(proto, output, wrt), False
+
+
+def _extended(proto: onnx.ModelProto, sketch: Sketch) -> onnx.ModelProto:
+    """Return a graph with further nodes."""
+    import onnx
+
+    proto.graph.node.extend(sketch.nodes)
+    proto.graph.initializer.extend(
+        onnx.numpy_helper.from_array(values, name) for name, values in sketch.constants.items()
+    )
+    return proto
+
+
+def on_the_way(model: Model, target: Neuron) -> set[str]:
+    """Return the tensors that a neuron depends on, or that of each class."""
+    if target is None or isinstance(target, str):
+        ends = [scores(model) if target is None else target]
+    else:
+        ends = [one.tensor for one in target]
+    return tensors_of(cut(model.proto, ends))

@@ -1,0 +1,154 @@
+"""A row of values for each picture: a column a criterion, layer and filter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..ablation import Ablation
+from ..differentiate.upgrade import upgraded
+from ..filters import Filters
+from ..graph import cut
+from ..model import Model
+from ..objective import with_objective
+from ..parts import Input
+from ..targets import Target
+from .criteria import CRITERIA, ByRemoval, OfPictures
+from .graph import Neuron, Statistics, part_of, scores_of
+
+if TYPE_CHECKING:
+    from ..activations import Feed
+
+Columns = Mapping[tuple[str, str], slice]
+
+
+class Source(Protocol):
+    """What makes some of the columns."""
+
+    @property
+    def inputs(self) -> Sequence[Input]:
+        """The inputs of the model that are needed."""
+
+    def rows(self, x: Feed, classes: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return a row a picture, given the input and the class of each."""
+
+
+class Table:
+    """A network prepared to make rows.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    target : Neuron
+        What the neuron is.
+    filters : sequence of Filters
+        The layers.
+    criteria : sequence of str
+        Names in `CRITERIA`; those that look at no picture have no columns.
+
+    Attributes
+    ----------
+    columns : dict of (str, str) to slice
+        Which columns belong to a criterion and a layer.
+
+    Raises
+    ------
+    ModelError
+        If an operator on the way has no gradient, or onnxruntime cannot run the graph.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        target: Neuron,
+        filters: Sequence[Filters],
+        criteria: Sequence[str],
+    ) -> None:
+        in_one_pass = [name for name in criteria if isinstance(CRITERIA[name], OfPictures)]
+        by_removal = [name for name in criteria if isinstance(CRITERIA[name], ByRemoval)]
+        self.columns = _columns([*in_one_pass, *by_removal], filters)
+        self._sources: list[Source] = []
+        if in_one_pass:
+            shapes = model.shapes()
+            parts = [part_of(model, one, shapes) for one in filters]
+            chosen = [c for c in (CRITERIA[name] for name in in_one_pass) if isinstance(c, OfPictures)]
+            self._sources.append(Statistics(model, target, parts, chosen))
+        if by_removal:
+            self._sources.append(Removal(model, target, filters))
+
+    @property
+    def width(self) -> int:
+        """How many columns there are."""
+        return max((place.stop for place in self.columns.values()), default=0)
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The inputs of the model that are needed."""
+        return tuple(dict.fromkeys(value for source in self._sources for value in source.inputs))
+
+    def rows(self, x: Feed, classes: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return a row a picture.
+
+        Parameters
+        ----------
+        x : ndarray or dict of ndarray
+            The input, as `activations` takes it.
+        classes : ndarray of int
+            The class of each picture, shape (N,); no matter where a target was given.
+        """
+        return np.concatenate([source.rows(x, classes) for source in self._sources], axis=1)
+
+
+def _columns(criteria: Sequence[str], filters: Sequence[Filters]) -> dict[tuple[str, str], slice]:
+    columns, end = {}, 0
+    for name in criteria:
+        for one in filters:
+            columns[name, one.layer] = slice(end, end := end + one.count)
+    return columns
+
+
+class Removal:
+    """By how much the neuron falls as each filter is removed by itself; parameters as for `Table`."""
+
+    def __init__(self, model: Model, target: Neuron, filters: Sequence[Filters]) -> None:
+        self._by_class = target is None or isinstance(target, str)
+        if target is None or isinstance(target, str):
+            output = f"tensor:{scores_of(model, target)}"
+        else:
+            model, output = _ending_in(model, target)
+        self._layers = [Ablation(model, one, output) for one in filters]
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The inputs of the model that are needed."""
+        return tuple(dict.fromkeys(value for one in self._layers for value in one.inputs))
+
+    def rows(self, x: Feed, classes: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return a row a picture: for each layer, each filter."""
+        return np.concatenate([self._drops(one, x, classes) for one in self._layers], axis=1)
+
+    def _drops(self, ablation: Ablation, x: Feed, classes: NDArray[np.intp]) -> NDArray[np.float64]:
+        count = ablation.filters.count
+        values = ablation.run(x, np.concatenate([np.ones((1, count), bool), ~np.eye(count, dtype=bool)]))
+        if self._by_class:
+            # scores may be maps of one class each
+            by_class = values.reshape(*values.shape[:3], -1)
+            values = by_class[np.arange(len(values)), :, classes].mean(axis=2)
+        neurons = values.astype(np.float64)
+        return np.subtract(neurons[:, :1], neurons[:, 1:])
+
+
+def _ending_in(model: Model, target: Sequence[Target]) -> tuple[Model, str]:
+    """Return the part of a network that makes a target, as one number an image, and the name of that."""
+    import onnx
+
+    tensors = [*dict.fromkeys(one.tensor for one in target)]
+    proto, output = with_objective(cut(upgraded(model.proto), tensors), target)
+    del proto.graph.output[:]
+    proto.graph.output.append(onnx.helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, [None]))
+    return Model(proto, replace(model.source, layers=None, blobs={})), output

@@ -1,0 +1,147 @@
+"""The one pass over the pictures: batch by batch into running means, class by class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ImageError
+from ..labelled import Fault, LabelledBatch, labelled_batches
+from ..parts import Input
+from .moments import Moments, poisson_weights
+from .rows import Table
+from .state import State, StateFile
+
+if TYPE_CHECKING:
+    from ..activations import Feed
+    from .study import Study
+
+
+def passed(
+    study: Study,
+    table: Table,
+    state: State,
+    keep: StateFile | None,
+    key: str,
+    done: Callable[[int], object],
+) -> State:
+    """Return what is found in all pictures.
+
+    Parameters
+    ----------
+    study : Study
+        What is to be found out.
+    table : Table
+        What makes a row of values a picture.
+    state : State
+        Where to begin.
+    keep, key : StateFile and str
+        Where to keep what was found so far, and under what key.
+    done : callable
+        Is told how many more pictures are done with.
+
+    Raises
+    ------
+    ImageError
+        If no picture counts.
+    """
+    done(state.position)
+    order, spans = study.order, _spans(study)
+    target = image_input(study, table.inputs)
+    batches = labelled_batches(
+        study.pictures, order, study.preprocessing, target.channels_first, study.batch, state.position
+    )
+    for batch in batches:
+        done(batch.end - state.position)
+        _count_in(state, study, spans, _taken(state, study, table, target, batch), batch.end)
+        if keep is not None and batch.end < len(order):
+            keep.save_now_and_then(key, state)
+    if not state.overall.count:
+        reason = f": {state.faults[0].reason}" if state.faults else ""
+        raise ImageError(f"{study.pictures.path}: no picture of this set counts{reason}")
+    return state
+
+
+@dataclass(frozen=True, eq=False)
+class _Taken:
+    """The pictures of a batch that count: labels, rows of values, and weights in the bootstrap."""
+
+    labels: NDArray[np.str_]
+    rows: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+
+def _taken(state: State, study: Study, table: Table, target: Input, batch: LabelledBatch) -> _Taken:
+    """Return the pictures of a batch that count, and record those that do not."""
+    state.faults += batch.faults
+    names = [study.pictures.names[number] for number in batch.numbers]
+    labels = [study.pictures.labels[number] for number in batch.numbers]
+    for name, label, one in zip(names, labels, batch.inputs, strict=True):
+        state.note_content(name, label, one.sha256)
+    weights = poisson_weights(batch.numbers, study.replicates, study.seed)
+    if not names:
+        return _Taken(np.array([], np.str_), np.empty((0, table.width)), weights)
+    classes = np.array([study.neurons[label] for label in labels], np.intp)
+    rows = table.rows(feed(study, target, batch.x), classes)
+    finite: NDArray[np.bool_] = np.all(np.isfinite(rows), axis=1)
+    state.faults += [
+        Fault(name, f"{study.pictures.path}: {name}: its values or gradients are NaN or infinite")
+        for name, good in zip(names, finite.tolist(), strict=True)
+        if not good
+    ]
+    return _Taken(np.array(labels)[finite], rows[finite], weights[finite])
+
+
+def _count_in(
+    state: State, study: Study, spans: Mapping[str, tuple[int, int]], taken: _Taken, end: int
+) -> None:
+    """Let pictures count, and close the classes that are done with at `end`."""
+    state.overall.add(taken.rows, taken.weights)
+    for label, (first, last) in spans.items():
+        if not (first < end and state.position < last):
+            continue
+        own = taken.labels == label
+        state.current.add(taken.rows[own], taken.weights[own])
+        if last <= end:
+            _close(state, study, label)
+    state.position = end
+
+
+def _close(state: State, study: Study, label: str) -> None:
+    if state.current.count:
+        state.done[label] = state.current.estimate()
+    else:
+        state.faults.append(Fault(label, f"{study.pictures.path}: no picture of class {label!r} counts"))
+    state.current = Moments(state.current.columns, study.replicates)
+
+
+def _spans(study: Study) -> dict[str, tuple[int, int]]:
+    """Return which part of the order is a class's."""
+    own, end, spans = study.pictures.classes, 0, {}
+    for label in own:
+        if label in study.neurons:
+            spans[label] = end, end + len(own[label])
+            end += len(own[label])
+    return spans
+
+
+def image_input(study: Study, needed: Sequence[Input]) -> Input:
+    """Return the input that the pictures are for."""
+    found = [value for value in needed if value.name not in study.fixed]
+    if len(found) != 1:
+        wanted = ", ".join(value.name for value in found) or "none"
+        raise ImageError(
+            f"{study.model.path}: pictures feed one input, and {wanted} are left: use --feed NAME=FILE.npy"
+        )
+    return found[0]
+
+
+def feed(study: Study, target: Input, x: NDArray[np.float32]) -> Feed:
+    """Return what the network is fed with for some pictures, the other inputs included."""
+    if not study.fixed:
+        return x
+    return {target.name: np.moveaxis(x, 1, -1) if target.channels_last else x, **study.fixed}

@@ -1,0 +1,373 @@
+"""Pictures with labels: folders by class, names by pattern, tables, and arrays as of MNIST."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from converters.errors import CnnVisError
+
+from .arrays import finite_float32, one_line, open_array, show_shape
+from .errors import ImageError
+from .files import check_file, sha256
+from .idx import read_idx
+from .images import PreparedInput, Shape, from_picture, to_input
+from .preprocessing import Preprocessing
+from .sources import ImageSource, find_images, natural_order
+
+# The names of pictures and labels in .npz files: ours, and those of Keras and others.
+_PAIRS = (("images", "labels"), ("x", "y"), ("x_test", "y_test"))
+_COLUMNS = ("file", "label")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A picture that is left out.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    reason : str
+        Why.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSet:
+    """Pictures with a label each; none of them is read before it is needed.
+
+    Parameters
+    ----------
+    path : Path
+        Where it lies, for messages.
+    names : sequence of str
+        What the pictures are called.
+    labels : sequence of str
+        The label of each.
+    get : callable
+        Makes an input of a picture, by its number, as `to_input` does.
+    identity : str
+        SHA-256 of what tells this set from others: labels, and names, sizes and times of files, or the files
+        of arrays as they are.
+    pictures : bool
+        Whether they are preprocessed; else they are inputs as they are.
+    faults : tuple of Fault
+        What has no label, or is not there.
+    """
+
+    path: Path
+    names: Sequence[str]
+    labels: Sequence[str]
+    get: Callable[[int, Preprocessing, Shape], PreparedInput]
+    identity: str
+    pictures: bool = True
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def classes(self) -> dict[str, list[int]]:
+        """The numbers of the pictures by label; labels in natural order."""
+        found: dict[str, list[int]] = {label: [] for label in sorted(set(self.labels), key=natural_order)}
+        for number, label in enumerate(self.labels):
+            found[label].append(number)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledBatch:
+    """Pictures of a set that run together.
+
+    Parameters
+    ----------
+    numbers : sequence of int
+        Which ones.
+    inputs : sequence of PreparedInput
+        What the network is given for each.
+    faults : sequence of Fault
+        Those that could not be read.
+    end : int
+        How many pictures of those asked for are done with behind this batch.
+    """
+
+    numbers: Sequence[int]
+    inputs: Sequence[PreparedInput]
+    faults: Sequence[Fault]
+    end: int
+
+    @property
+    def x(self) -> NDArray[np.float32]:
+        """The inputs as one array, shape (N, C, H, W)."""
+        return np.stack([one.array for one in self.inputs])
+
+
+def read_labelled(path: Path, labels: Path | None = None, pattern: str | None = None) -> LabelledSet:
+    """Find the pictures of a set, and their labels.
+
+    Parameters
+    ----------
+    path : Path
+        A folder; a .csv file with the columns ``file`` and ``label``, of files in its own folder or below; or
+        an .npz, .npy or IDX file (packed or not) of many pictures. In an .npz file pictures and labels are
+        called ``images`` and ``labels``, ``x`` and ``y`` or ``x_test`` and ``y_test``.
+    labels : Path, optional
+        For a folder such a .csv file, of files in that folder; for .npy and IDX files the labels, as .npy or
+        IDX. Beside ``...images-idx3...`` they are looked for in ``...labels-idx1...``. Without, a folder's
+        pictures lie in a folder for each class.
+    pattern : str, optional
+        For a folder: a regular expression that is looked for in names without their ending, and of which the
+        group ``label``, or else the first group, is the label: ``^([a-z]+)_``.
+
+    Returns
+    -------
+    LabelledSet
+        Arrays of bytes, of shape (N, H, W) or (N, H, W, 1 or 3), are pictures, all others inputs that need no
+        preprocessing: (N, C, H, W). The faults are pictures without a label, files that are not there and
+        folders without pictures.
+
+    Raises
+    ------
+    ImageError
+        If the path is none of these, there is no labelled picture, or pictures and labels do not fit.
+    """
+    if path.is_dir():
+        if labels is not None:
+            if pattern is not None:
+                raise ImageError(f"{path}: labels come from a table or by a pattern, not both")
+            return _by_table(path, labels)
+        return _by_folders(path) if pattern is None else _by_names(path, pattern)
+    if pattern is not None:
+        raise ImageError(f"{path}: a pattern for labels is for the names in a folder")
+    check_file(path, "a set of pictures")
+    if path.suffix.lower() == ".csv":
+        if labels is not None:
+            raise ImageError(f"{path}: this table has labels of its own")
+        return _by_table(path.parent, path)
+    return _by_arrays(path, labels)
+
+
+def labelled_batches(
+    pictures: LabelledSet,
+    order: Sequence[int],
+    settings: Preprocessing,
+    shape: Shape,
+    size: int,
+    start: int = 0,
+) -> Iterator[LabelledBatch]:
+    """Yield inputs in batches, reading pictures only as they are needed.
+
+    Where batches end depends on `order` and `size` alone, so that whoever starts again behind a batch gets
+    the same ones.
+
+    Parameters
+    ----------
+    pictures : LabelledSet
+        The set.
+    order : sequence of int
+        The numbers of the pictures that are wanted.
+    settings, shape
+        As `to_input` takes them.
+    size : int
+        The most pictures of a batch; it ends earlier where a network of free size gets pictures of several
+        sizes, and holds fewer, or none, where some cannot be read.
+    start : int
+        How many pictures of `order` are done with.
+    """
+    position = start
+    while position < len(order):
+        numbers: list[int] = []
+        inputs: list[PreparedInput] = []
+        faults: list[Fault] = []
+        while position < len(order) and len(inputs) + len(faults) < size:
+            number = order[position]
+            try:
+                one = pictures.get(number, settings, shape)
+            except CnnVisError as error:
+                faults.append(Fault(pictures.names[number], str(error)))
+            else:
+                if inputs and one.array.shape != inputs[0].array.shape:
+                    break
+                numbers.append(number)
+                inputs.append(one)
+            position += 1
+        yield LabelledBatch(numbers, inputs, faults, position)
+
+
+def _by_folders(folder: Path) -> LabelledSet:
+    labels = sorted((entry.name for entry in _entries(folder) if entry.is_dir()), key=natural_order)
+    files: list[tuple[Path, str]] = []
+    faults = []
+    for label in labels:
+        try:
+            files += [(source.path, label) for source in find_images([folder / label])]
+        except ImageError as error:
+            faults.append(Fault(label, str(error)))
+    if not files:
+        raise ImageError(
+            f"{folder}: no folder of pictures in this folder: a folder is a class; otherwise give a table of "
+            "labels, or a pattern for names"
+        )
+    return _of_files(folder, files, faults)
+
+
+def _by_names(folder: Path, pattern: str) -> LabelledSet:
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise ImageError(f"pattern {pattern!r} is no regular expression ({error})") from error
+    if not expression.groups:
+        raise ImageError(f"pattern {pattern!r} has no group for the label, as in '^([a-z]+)_'")
+    group: int | str = "label" if "label" in expression.groupindex else 1
+    files, faults = [], []
+    for source in find_images([folder]):
+        match = expression.search(source.path.stem)
+        label = match[group] if match else None
+        if label:
+            files.append((source.path, label))
+        else:
+            faults.append(Fault(source.path.name, f"{source.path}: the pattern finds no label in its name"))
+    if not files:
+        raise ImageError(f"{folder}: pattern {pattern!r} finds a label in no name")
+    return _of_files(folder, files, faults)
+
+
+def _by_table(folder: Path, table: Path) -> LabelledSet:
+    files, faults = [], []
+    for line, row in _rows(table):
+        name, label = ((row.get(column) or "").strip() for column in _COLUMNS)
+        file = folder / name
+        where = f"{table}, line {line}"
+        if not name or not label:
+            faults.append(Fault(name or f"line {line}", f"{where}: has no {'label' if name else 'file'}"))
+        elif not file.is_file():
+            faults.append(Fault(name, f"{where}: {file}: no such file"))
+        else:
+            files.append((file, label))
+    if not files:
+        raise ImageError(
+            f"{table}: names no picture that is there" + (f" ({faults[0].reason})" * bool(faults))
+        )
+    return _of_files(folder, files, faults)
+
+
+def _rows(table: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """Yield the lines of a table with their numbers."""
+    check_file(table, "a table of labels")
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
+            if missing:
+                raise ImageError(
+                    f"{table}: has no column {missing[0]!r}: its first line names file and label"
+                )
+            for row in reader:
+                yield reader.line_num, row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ImageError(f"{table}: cannot be read as a table ({one_line(error)})") from error
+
+
+def _of_files(folder: Path, files: Sequence[tuple[Path, str]], faults: Sequence[Fault]) -> LabelledSet:
+    names = [file.relative_to(folder).as_posix() for file, _ in files]
+    labels = [label for _, label in files]
+
+    def get(number: int, settings: Preprocessing, shape: Shape) -> PreparedInput:
+        return to_input(ImageSource(files[number][0], names[number]), settings, shape)
+
+    digest = hashlib.sha256()
+    for (file, label), name in zip(files, names, strict=True):
+        state = file.stat()
+        digest.update(repr((name, label, state.st_size, state.st_mtime_ns)).encode())
+    plain = any(ImageSource(file, "").kind == "picture" for file, _ in files)
+    return LabelledSet(folder, names, labels, get, digest.hexdigest(), plain, tuple(faults))
+
+
+def _by_arrays(path: Path, labels: Path | None) -> LabelledSet:
+    values, named, files = _pair(path, labels)
+    if len(values) != len(named) or named.ndim != 1 or named.dtype.kind not in "iuU":
+        raise ImageError(
+            f"{path}: {len(values)} pictures need as many labels, whole numbers or text, not an array of "
+            f"shape {show_shape(named.shape)} and type {named.dtype}"
+        )
+    plain = values.dtype == np.uint8 and (values.ndim == 3 or values.shape[3:] in ((1,), (3,)))
+
+    def get(number: int, settings: Preprocessing, shape: Shape) -> PreparedInput:
+        own = values[number]
+        digest = hashlib.sha256(np.ascontiguousarray(own).tobytes()).hexdigest()
+        name = str(number)
+        if plain:
+            try:
+                array, seen, _ = from_picture(_picture(own), settings, shape)
+            except ImageError as error:
+                raise ImageError(f"{path}: {error}") from error
+            return PreparedInput(name, array, digest, {}, picture=seen)
+        array = finite_float32(path, own)
+        fits = len(array.shape) == len(shape) - 1 and all(
+            want in (None, have) for have, want in zip(array.shape, shape[1:], strict=True)
+        )
+        if not fits:
+            raise ImageError(
+                f"{path}: inputs of shape {show_shape(array.shape)} do not fit the network's of shape "
+                f"{show_shape(shape)}"
+            )
+        return PreparedInput(name, array, digest, {})
+
+    identity = hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
+    names = [str(number) for number in range(len(values))]
+    return LabelledSet(path, names, [str(label) for label in named], get, identity, plain)
+
+
+def _pair(path: Path, labels: Path | None) -> tuple[NDArray[Any], NDArray[Any], list[Path]]:
+    """Return pictures, labels, and the files that hold them."""
+    if path.suffix.lower() == ".npz":
+        if labels is not None:
+            raise ImageError(f"{path}: an .npz file holds labels of its own")
+        return (*_of_npz(path), [path])
+    if labels is None:
+        labels = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
+        if labels == path:
+            raise ImageError(f"{path}: needs labels, in a file of their own")
+    values, named = _array(path), _array(labels, "iuU")
+    if not values.ndim:
+        raise ImageError(f"{path}: holds a single number")
+    return values, named, [path, labels]
+
+
+def _array(path: Path, kinds: str = "biuf") -> NDArray[Any]:
+    return open_array(path, kinds) if path.suffix.lower() == ".npy" else read_idx(path)
+
+
+def _of_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            for images, labels in _PAIRS:
+                if images in archive.files and labels in archive.files:
+                    return archive[images], archive[labels]
+            has = ", ".join(archive.files)
+    # a damaged archive fails in as many ways as it has parts
+    except Exception as error:
+        raise ImageError(f"{path}: not an .npz archive of arrays, or damaged ({one_line(error)})") from error
+    raise ImageError(f"{path}: has no arrays called images and labels; it has {has}")
+
+
+def _picture(values: NDArray[np.uint8]) -> Any:
+    from PIL import Image
+
+    return Image.fromarray(np.ascontiguousarray(values[..., 0] if values.shape[2:] == (1,) else values))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    except OSError as error:
+        raise ImageError(f"{folder}: cannot be read ({error.strerror})") from error

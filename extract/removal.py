@@ -1,0 +1,150 @@
+"""What a network gets wrong as more and more of a layer's filters go, in any order."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .ablation import Ablation
+
+if TYPE_CHECKING:
+    from .activations import Feed
+
+Key = TypeVar("Key", bound=Hashable)
+
+Floats = NDArray[np.float64]
+Order = NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """What a network makes of pictures without some of a layer's filters.
+
+    Parameters
+    ----------
+    filters : int
+        How many filters the layer has.
+    removed : tuple of int
+        Numbers of filters that are removed, rising.
+    pictures : int
+        How many pictures counted.
+    wrong : ndarray of int
+        How many of them the network takes for another class, for each of `removed`.
+    neuron : ndarray of float64
+        The mean of the neuron of the right class.
+    """
+
+    filters: int
+    removed: tuple[int, ...]
+    pictures: int
+    wrong: NDArray[np.int64]
+    neuron: Floats
+
+    @property
+    def error(self) -> Floats:
+        """The part of the pictures that the network gets wrong."""
+        return self.wrong / self.pictures
+
+    @property
+    def area(self) -> float:
+        """The area under the error over the part of the filters that is removed: the mean error on the way.
+
+        By the trapezoidal rule. A criterion is the better, the smaller the area from the least important
+        filter on, and the larger that from the most important one on.
+        """
+        return float(np.trapezoid(self.error, np.divide(self.removed, self.filters)))
+
+    def at(self, removed: int) -> int:
+        """Return the place of a number of removed filters; an error if it is none of the curve's."""
+        return self.removed.index(removed)
+
+
+class Removal(Generic[Key]):
+    """Curves of removal that grow picture by picture.
+
+    Parameters
+    ----------
+    ablation : Ablation
+        A network and a layer; its output are scores of classes, (N, classes) or maps of these, whose means
+        count.
+    orders : mapping of hashable to ndarray of int
+        The filters in the order in which they go, by names of the caller's choice.
+    removed : sequence of int
+        Numbers of filters to remove, rising.
+    """
+
+    def __init__(self, ablation: Ablation, orders: Mapping[Key, Order], removed: Sequence[int]) -> None:
+        self._ablation, self._removed = ablation, tuple(removed)
+        self._kept = {key: _kept(order, self._removed) for key, order in orders.items()}
+        self._pictures = dict.fromkeys(orders, 0)
+        self._wrong = {key: np.zeros(len(self._removed), np.int64) for key in orders}
+        self._neuron = {key: np.zeros(len(self._removed)) for key in orders}
+
+    def add(self, x: Feed, classes: NDArray[np.intp], keys: Sequence[Key]) -> None:
+        """Let pictures count for some of the orders.
+
+        Parameters
+        ----------
+        x : ndarray or dict of ndarray
+            A batch of N pictures, as `activations` takes it.
+        classes : ndarray of int
+            The right class of each, shape (N,).
+        keys : sequence of hashable
+            The names of the orders.
+        """
+        rows = np.concatenate([self._kept[key] for key in keys])
+        choices, places = np.unique(rows, axis=0, return_inverse=True)
+        values = self._ablation.run(x, choices)
+        values = values.reshape(*values.shape[:3], -1).mean(axis=3, dtype=np.float64)
+        neurons = values[np.arange(len(values)), :, classes]
+        # of values that are none, the first one would count as the largest
+        right = (values.argmax(axis=2) == classes[:, np.newaxis]) & np.isfinite(neurons)
+        wrong, sums = (~right).sum(axis=0), neurons.sum(axis=0)
+        for key, own in zip(keys, np.split(places.ravel(), len(keys)), strict=True):
+            self._pictures[key] += len(classes)
+            self._wrong[key] += wrong[own]
+            self._neuron[key] += sums[own]
+
+    def curves(self) -> dict[Key, Curve]:
+        """Return the curves of all orders for which a picture counted."""
+        count = self._ablation.filters.count
+        return {
+            key: Curve(count, self._removed, pictures, self._wrong[key].copy(), self._neuron[key] / pictures)
+            for key, pictures in self._pictures.items()
+            if pictures
+        }
+
+
+def _kept(order: Order, removed: Sequence[int]) -> NDArray[np.bool_]:
+    """Return which filters are still there, a row for each number of removed ones."""
+    places = np.empty(len(order), np.intp)
+    places[order] = np.arange(len(order))
+    return places >= np.reshape(removed, (-1, 1))
+
+
+def numbers_to_remove(count: int, most: int) -> tuple[int, ...]:
+    """Return numbers from 0 to `count`: all, or at most `most`, evenly spread, 1 and `count` - 1 too."""
+    if count < most:
+        return tuple(range(count + 1))
+    spread = np.rint(np.linspace(0, count, most - 2)).astype(int).tolist()
+    return tuple(sorted({*spread, 1, count - 1}))
+
+
+def least_first(scores: NDArray[np.floating]) -> Order:
+    """Return filters by score, the least important one first; equal ones by their numbers."""
+    return np.argsort(scores, kind="stable")
+
+
+def rank_correlation(scores: NDArray[np.floating], others: NDArray[np.floating]) -> float | None:
+    """Return Spearman's rank correlation; None where one of both is constant, so that there is none."""
+    from scipy import stats
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        found = float(stats.spearmanr(scores, others).statistic)
+    return found if np.isfinite(found) else None

@@ -1,0 +1,249 @@
+"""Where a network can be taken apart behind a layer, so that each of its channels is computed once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .graph import cut, reads
+from .model import Model
+from .naming import Names
+from .parts import Shape
+
+if TYPE_CHECKING:
+    import onnx
+
+    from .filters import Filters
+
+# Operators that make each value of a channel of that channel alone, whatever else they read is constant.
+_OF_EACH_VALUE = frozenset(
+    {
+        *("Abs", "Add", "BatchNormalization", "Celu", "Clip", "Div", "Dropout", "Elu", "Erf", "Exp", "Gelu"),
+        *("HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Max", "Min", "Mish", "Mul", "Neg", "PRelu"),
+        *("Pow", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Sub", "Tanh", "ThresholdedRelu"),
+    }
+)
+# These do so for pictures, with channels on their second axis.
+_OF_EACH_MAP = frozenset({"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool", "MaxPool"})
+# Numbers an image. Above, all channels' shares of the next layer take more memory than they save time.
+_LARGEST = 2**24
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What the channels' shares of a linear layer's output make together.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of that output, of one image.
+    bias : ndarray
+        What is added to their sum, flat.
+    """
+
+    shape: tuple[int, ...]
+    bias: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A network in three parts: up to a layer, its channels one by one, and the rest.
+
+    Parameters
+    ----------
+    proto : onnx.ModelProto
+        The network, perhaps with one more node.
+    channels : str
+        The last tensor in which the channels are apart.
+    axis : int
+        Its axis of channels, from the end.
+    shares : Shares or None
+        Where it holds the channels' shares of a linear layer's output, (N, channels * outputs, ...): what
+        their sum is; else None.
+    end : str
+        The tensor that the rest is made of: `channels` itself, or that sum.
+    sides : tuple of str
+        Further tensors that the rest reads and that depend on the input.
+    """
+
+    proto: onnx.ModelProto
+    channels: str
+    axis: int
+    shares: Shares | None
+    end: str
+    sides: tuple[str, ...]
+
+
+def split(model: Model, filters: Filters, output: str, shapes: Mapping[str, Shape]) -> Split:
+    """Take a network apart behind a layer.
+
+    The channels stay apart through what works on each value or map by itself. A convolution behind that, or a
+    matrix product of flattened maps, is linear: its output is the sum of one share a channel, plus its bias,
+    which are computed by a convolution of as many groups as there are channels.
+
+    Parameters
+    ----------
+    model : Model
+        The network, of operator set 18 or later.
+    filters : Filters
+        The layer.
+    output : str
+        The tensor that is wanted in the end.
+    shapes : mapping of str to tuple of int or None
+        Shapes of all tensors, for the size of the input that is used.
+    """
+    import onnx
+
+    nodes = cut(model.proto, [output]).graph.node
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in nodes:
+        for name in set(reads(node)):
+            readers.setdefault(name, []).append(node)
+    channels = filters.output
+    axis = filters.channel_axis
+    while channels != output and len(readers.get(channels, ())) == 1:
+        (node,) = readers[channels]
+        if not _keeps_apart(node, channels, axis, model.constants, shapes):
+            break
+        channels = node.output[0]
+    behind = readers.get(channels, ())
+    linear = None
+    if channels != output and len(behind) == 1:
+        linear = _linear(behind[0], readers, channels, axis, model, shapes)
+    if linear is None:
+        return Split(model.proto, channels, axis, None, channels, _sides(nodes, channels, model.constants))
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    parts = Names(model.tensors).fresh(f"{linear.end}:shares")
+    linear.add(proto, channels, parts)
+    return Split(proto, parts, axis, linear.shares, linear.end, _sides(nodes, linear.end, model.constants))
+
+
+def _keeps_apart(
+    node: onnx.NodeProto,
+    channels: str,
+    axis: int,
+    constant: frozenset[str],
+    shapes: Mapping[str, Shape],
+) -> bool:
+    if node.domain not in ("", "ai.onnx") or any(n not in constant for n in reads(node) if n != channels):
+        return False
+    before, after = (shapes.get(name) for name in (channels, node.output[0]))
+    if before is None or after is None or len(before) != len(after) or list(node.input).count(channels) != 1:
+        return False
+    second = len(before) + axis == 1
+    if node.op_type in _OF_EACH_MAP:
+        return second
+    if node.op_type == "BatchNormalization":
+        return second and not any(a.name == "training_mode" and a.i for a in node.attribute)
+    return node.op_type in _OF_EACH_VALUE and before == after
+
+
+def _sides(nodes: Sequence[onnx.NodeProto], end: str, constant: frozenset[str]) -> tuple[str, ...]:
+    reached, sides = {end}, {}
+    for node in nodes:
+        names = reads(node)
+        if reached.isdisjoint(names):
+            continue
+        reached.update(node.output)
+        sides.update(dict.fromkeys(n for n in names if n not in reached and n not in constant))
+    return tuple(sides)
+
+
+@dataclass(frozen=True)
+class _Linear:
+    """A convolution: its output, kernels (outputs, channels, ...), further attributes, and bias."""
+
+    end: str
+    kernels: NDArray[np.float32]
+    attributes: Mapping[str, Any]
+    shares: Shares
+
+    def add(self, proto: onnx.ModelProto, channels: str, output: str) -> None:
+        """Add to a graph the node that computes the shares, (N, channels * outputs, ...)."""
+        import onnx
+
+        outputs, count, *rest = self.kernels.shape
+        weight = np.ascontiguousarray(self.kernels.swapaxes(0, 1)).reshape(count * outputs, 1, *rest)
+        stored = f"{output}:weight"
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(weight, stored))
+        shares = onnx.helper.make_node("Conv", [channels, stored], [output], group=count, **self.attributes)
+        place = next(i for i, node in enumerate(proto.graph.node) if self.end in node.output)
+        proto.graph.node.insert(place, shares)
+
+
+def _linear(
+    node: onnx.NodeProto,
+    readers: Mapping[str, Sequence[onnx.NodeProto]],
+    channels: str,
+    axis: int,
+    model: Model,
+    shapes: Mapping[str, Shape],
+) -> _Linear | None:
+    """Return the linear layer that reads maps, if sums of its channels' shares save time."""
+    maps = _sizes(shapes, channels)
+    if maps is None or len(maps) < 2 or len(maps) + axis:
+        return None
+    product = None if node.op_type == "Conv" else _product(node, readers, maps, shapes)
+    worker = product or node
+    shape = _sizes(shapes, worker.output[0])
+    if shape is None or not model.constants.issuperset(filter(None, worker.input[1:])):
+        return None
+    if maps[0] * math.prod(shape) > _LARGEST:
+        return None
+    attributes = _attributes(worker)
+    if node.op_type == "Conv":
+        if attributes.pop("group", 1) != 1 or math.prod(_kernel(worker, shapes)) == 1:
+            return None
+    elif product is None:
+        return None
+    weight, *bias = [np.asarray(model.values([n])[n], np.float32) for n in worker.input[1:] if n]
+    added = bias[0].reshape(-1, *(1,) * (len(shape) - 1)) if bias else np.zeros(1, np.float32)
+    shares = Shares(shape, np.broadcast_to(added, shape).ravel())
+    if product is None:
+        return _Linear(worker.output[0], weight, attributes, shares)
+    matrix = weight if attributes.get("transB") else weight.T
+    return _Linear(worker.output[0], matrix.reshape(len(matrix), *maps), {}, shares)
+
+
+def _product(
+    node: onnx.NodeProto,
+    readers: Mapping[str, Sequence[onnx.NodeProto]],
+    maps: tuple[int, ...],
+    shapes: Mapping[str, Shape],
+) -> onnx.NodeProto | None:
+    """Return the matrix product of flattened maps of more than one value each; None if there is none."""
+    flattens = node.op_type in ("Flatten", "Reshape") and math.prod(maps[1:]) > 1
+    if not flattens or _sizes(shapes, node.output[0]) != (math.prod(maps),):
+        return None
+    behind = readers.get(node.output[0], ())
+    if (
+        len(behind) != 1
+        or behind[0].op_type not in ("Gemm", "MatMul")
+        or behind[0].input[0] != node.output[0]
+    ):
+        return None
+    given = _attributes(behind[0])
+    plain = not given.get("transA", 0) and given.get("alpha", 1) == given.get("beta", 1) == 1
+    return behind[0] if plain else None
+
+
+def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    import onnx
+
+    return {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+
+
+def _kernel(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> tuple[int, ...]:
+    return tuple(size or 0 for size in shapes.get(node.input[1], ())[2:])
+
+
+def _sizes(shapes: Mapping[str, Shape], tensor: str) -> tuple[int, ...] | None:
+    """Return the shape of one image of a tensor, if it is known."""
+    sizes = tuple(size for size in shapes.get(tensor, (None, None))[1:] if size is not None)
+    return sizes if len(sizes) == len(shapes.get(tensor, ())) - 1 else None

@@ -1,0 +1,220 @@
+"""Ablation beside the same networks with their filters zeroed, run as a whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx import helper, numpy_helper
+
+from extract import ImageError, ModelError, activations, load_model
+from extract.ablation import Ablation
+from extract.filters import filters_of
+from tests.extract.nets import model_of, save
+
+RNG = np.random.default_rng(11)
+
+
+def values(*shape):
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def node(operator, inputs, output, **attributes):
+    return helper.make_node(operator, inputs, [output], output, **attributes)
+
+
+W = {"w": values(6, 3, 2, 3), "b": values(6)}
+CONV = node("Conv", ["x", "w", "b"], "c", strides=[1, 2])
+# of 3 x 7 x 11 maps, c is 6 x 6 x 5
+HEAD = [node("Flatten", ["p"], "f"), node("Gemm", ["f", "fw", "fb"], "y", transB=1)]
+FULL = {**W, "fw": values(4, 180), "fb": values(4)}
+NORM = {name: np.abs(values(6)) + 0.5 for name in ("scale", "mean", "var")} | {"shift": values(6)}
+SECOND = {"w2": values(5, 6, 3, 2), "b2": values(5), "v": values(7, 5, 1, 1)}
+RELU = node("Relu", ["c"], "r")
+
+# nodes, weights, shape of one x
+CASES = {
+    "flattened maps": ([CONV, node("Relu", ["c"], "p"), *HEAD], FULL, (3, 7, 11)),
+    "matrix product": (
+        [CONV, node("Relu", ["c"], "p"), HEAD[0], node("MatMul", ["f", "m"], "y")],
+        {**W, "m": values(180, 4)},
+        (3, 7, 11),
+    ),
+    "convolution": (
+        [
+            CONV,
+            RELU,
+            node("MaxPool", ["r"], "p", kernel_shape=[2, 2], pads=[1, 0, 0, 1]),
+            node("Conv", ["p", "w2", "b2"], "q", pads=[1, 0, 2, 1], dilations=[1, 2]),
+            node("Tanh", ["q"], "t"),
+            node("Conv", ["t", "v"], "y"),
+        ],
+        {**W, **SECOND},
+        (3, 7, 11),
+    ),
+    "pointwise convolution": (
+        [CONV, RELU, node("Conv", ["r", "v6"], "y")],
+        {**W, "v6": values(4, 6, 1, 1)},
+        (3, 7, 11),
+    ),
+    "batch normalization, which moves zeros": (
+        [
+            CONV,
+            node("BatchNormalization", ["c", "scale", "shift", "mean", "var"], "n"),
+            node("Sigmoid", ["n"], "p"),
+            *HEAD,
+        ],
+        {**FULL, **NORM},
+        (3, 7, 11),
+    ),
+    "pools that count their padding": (
+        [
+            CONV,
+            node("Sigmoid", ["c"], "s"),
+            node("AveragePool", ["s"], "p", kernel_shape=[3, 3], pads=[1] * 4, count_include_pad=1),
+            *HEAD,
+        ],
+        FULL,
+        (3, 7, 11),
+    ),
+    "local response, which mixes channels": (
+        [CONV, RELU, node("LRN", ["r"], "p", size=3, alpha=0.9), *HEAD],
+        FULL,
+        (3, 7, 11),
+    ),
+    "a way around": (
+        [
+            node("Conv", ["x", "w"], "a"),
+            node("Conv", ["a", "w2", "b2"], "c", pads=[1, 1, 1, 0]),
+            node("Relu", ["c"], "p"),
+            node("Conv", ["p", "u"], "q", pads=[1, 0, 1, 0]),
+            node("Add", ["q", "a"], "y"),
+        ],
+        {"w": W["w"], **SECOND, "u": values(6, 5, 3, 1)},
+        (3, 7, 11),
+    ),
+    "two readers": ([CONV, node("Tanh", ["c"], "t"), node("Mul", ["c", "t"], "p"), *HEAD], FULL, (3, 7, 11)),
+    "grouped convolution behind": (
+        [CONV, RELU, node("Conv", ["r", "g"], "y", group=2)],
+        {**W, "g": values(4, 3, 2, 2)},
+        (3, 7, 11),
+    ),
+    "the output itself": ([node("Conv", ["x", "w", "b"], "y")], W, (3, 7, 11)),
+    "rows": (
+        [
+            node("MatMul", ["x", "w"], "c"),
+            node("Add", ["c", "b"], "d"),
+            node("Relu", ["d"], "r"),
+            node("MatMul", ["r", "m"], "y"),
+        ],
+        {"w": values(9, 6), "b": values(6), "m": values(6, 4)},
+        (5, 9),
+    ),
+    "a shape from before the layer": (
+        [
+            CONV,
+            node("Shape", ["x"], "s"),
+            node("Slice", ["s", "zero", "one"], "n"),
+            node("Concat", ["n", "rest"], "k", axis=0),
+            node("Reshape", ["c", "k"], "f"),
+            node("Gemm", ["f", "fw", "fb"], "y", transB=1),
+        ],
+        {**FULL, "zero": np.array([0]), "one": np.array([1]), "rest": np.array([-1])},
+        (3, 7, 11),
+    ),
+}
+
+
+def network(folder, case, batch="N"):
+    nodes, weights, shape = CASES[case]
+    proto = model_of(nodes, {"x": [batch, *shape]}, ["y"], weights)
+    return proto, load_model(save(proto, folder)), values(4, *shape)
+
+
+def zeroed(folder, proto, filters, removed, x):
+    """Return what the whole network puts out whose filters are zero."""
+    changed = type(proto)()
+    changed.CopyFrom(proto)
+    for tensor in changed.graph.initializer:
+        if tensor.name in (filters.weight, filters.bias):
+            new = filters.without(numpy_helper.to_array(tensor), removed)
+            tensor.CopyFrom(numpy_helper.from_array(new, tensor.name))
+    return activations(load_model(save(changed, folder, "zeroed.onnx")), x, ["tensor:y"])["tensor:y"]
+
+
+CHOICES = np.array([[1, 1, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1], [1, 0, 1, 0, 1, 1], [0, 0, 0, 0, 0, 0]], bool)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_removed_filters_are_zeroed_filters(tmp_path, case, monkeypatch):
+    proto, model, x = network(tmp_path, case)
+    filters = filters_of(model, "y" if case == "the output itself" else "c")
+    kept = CHOICES[:, : filters.count]
+    # few choices and images at a time, so that the seams show
+    monkeypatch.setattr("extract.ablation._TOGETHER", 1000)
+    monkeypatch.setattr("extract.ablation._LARGEST", 5000)
+    got = Ablation(model, filters, "tensor:y").run(x, kept)
+    for number, choice in enumerate(kept):
+        expected = zeroed(tmp_path, proto, filters, np.flatnonzero(~choice), x)
+        # sums of up to 180 float32 products in another order
+        np.testing.assert_allclose(got[:, number], expected, rtol=1e-5, atol=2e-5)
+    assert np.abs(got[:, 0] - got[:, 1]).max() > 0.01
+
+
+@pytest.mark.parametrize("case", ["convolution", "flattened maps", "matrix product"])
+def test_single_filters_are_subtracted(tmp_path, case):
+    """What is faster for choices that lack one filter at most comes to the same."""
+    _, model, x = network(tmp_path, case)
+    ablation = Ablation(model, filters_of(model, "c"), "tensor:y")
+    single = np.concatenate([~np.eye(6, dtype=bool)[::-1], np.ones((1, 6), bool)])
+    expected = ablation.run(x, np.concatenate([single, CHOICES]))[:, :7]
+    np.testing.assert_allclose(ablation.run(x, single), expected, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("case", ["convolution", "flattened maps", "a way around"])
+def test_networks_of_a_fixed_batch(tmp_path, case):
+    _, free, x = network(tmp_path, case)
+    _, fixed, _ = network(tmp_path, case, batch=3)
+    filters = filters_of(free, "c")
+    kept = CHOICES[:, : filters.count]
+    expected = Ablation(free, filters, "tensor:y").run(x, kept)
+    got = Ablation(fixed, filters_of(fixed, "c"), "tensor:y").run(x, kept)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("case", ["convolution", "local response, which mixes channels", "rows"])
+def test_maps_become_what_they_are_told_to(tmp_path, case):
+    _, model, x = network(tmp_path, case)
+    filters = filters_of(model, "c")
+    means = values(filters.count)
+    got = Ablation(model, filters, "tensor:y", maps=means).run(x, CHOICES)
+    (own,) = activations(model, x, [f"tensor:{filters.output}"]).values()
+    for number, choice in enumerate(CHOICES):
+        changed = np.moveaxis(own.copy(), filters.channel_axis, 0)
+        changed[~choice] = means[~choice].reshape(-1, *(1,) * (own.ndim - 1))
+        fed = np.moveaxis(changed, 0, filters.channel_axis)
+        expected = activations(model, {"x": x, f"tensor:{filters.output}": fed}, ["tensor:y"])["tensor:y"]
+        np.testing.assert_allclose(got[:, number], expected, rtol=1e-5, atol=2e-5)
+
+
+def test_what_is_shared_runs_once(tmp_path, monkeypatch):
+    """The layers before the ablated one, and the channels behind it, run once for any number of choices."""
+    from extract.runner import Runner
+
+    _, model, x = network(tmp_path, "convolution")
+    ablation = Ablation(model, filters_of(model, "c"), "tensor:y")
+    ablation.run(x, CHOICES)
+    runs = []
+    plain = Runner.run
+    monkeypatch.setattr(Runner, "run", lambda self, feeds: runs.append(self.outputs) or plain(self, feeds))
+    monkeypatch.setattr(Runner, "__init__", None)
+    ablation.run(x, CHOICES[np.full(50, 2)])
+    assert runs == [["c"], ["q:shares"], ["y"]]
+
+
+def test_what_cannot_be_done_is_told(tmp_path):
+    _, model, x = network(tmp_path, "a way around")
+    filters = filters_of(model, "c")
+    with pytest.raises(ModelError, match="'a' does not depend on layer 'c'"):
+        Ablation(model, filters, "a")
+    with pytest.raises(ImageError, match="takes any x 3 x 7 x 11"):
+        Ablation(model, filters, "y").run(x[:, :2], CHOICES)

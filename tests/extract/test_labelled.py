@@ -1,0 +1,187 @@
+"""Labelled pictures: where the labels come from, and what is left out."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from extract.class_names import class_index
+from extract.errors import ImageError
+from extract.labelled import labelled_batches, read_labelled
+from extract.preprocessing import Preprocessing
+
+GREY = Preprocessing(channels="L", size=(5, 7), scale=1)
+SHAPE = (None, 1, 5, 7)
+
+
+def _picture(path: Path, value: int = 0, size: tuple[int, int] = (7, 5)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, value).save(path)
+    return path
+
+
+def _folders(folder: Path) -> Path:
+    for number in range(3):
+        _picture(folder / "cat" / f"c{number}.png", 10 * number)
+    _picture(folder / "dog" / "d10.png", 50)
+    _picture(folder / "dog" / "d2.png", 60)
+    return folder
+
+
+def _idx(values: np.ndarray) -> bytes:
+    """An IDX file of bytes: two zeros, the type 8, the number of axes, their sizes; after LeCun's page."""
+    return struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape) + values.tobytes()
+
+
+def test_a_folder_a_class(tmp_path: Path) -> None:
+    found = read_labelled(_folders(tmp_path))
+    assert list(found.names) == ["cat/c0.png", "cat/c1.png", "cat/c2.png", "dog/d2.png", "dog/d10.png"]
+    assert found.classes == {"cat": [0, 1, 2], "dog": [3, 4]}
+    assert (found.faults, found.pictures) == ((), True)
+
+
+def test_names_by_pattern(tmp_path: Path) -> None:
+    for name in ("persian_1.png", "pug_7.png", "README.png"):
+        _picture(tmp_path / name)
+    found = read_labelled(tmp_path, pattern=r"^([a-z]+)_\d+$")
+    assert dict(zip(found.names, found.labels, strict=True)) == {
+        "persian_1.png": "persian",
+        "pug_7.png": "pug",
+    }
+    assert [fault.name for fault in found.faults] == ["README.png"]
+    named = read_labelled(tmp_path, pattern=r"^(p).*_(?P<label>\d)")
+    assert sorted(named.labels) == ["1", "7"]
+
+
+def test_a_table_of_files_in_a_folder_or_beside_it(tmp_path: Path) -> None:
+    _folders(tmp_path)
+    table = tmp_path / "labels.csv"
+    table.write_text("label,file,by\ncat,dog/d2.png,me\n,cat/c0.png,me\ndog,none.png,me\n'a, b',cat/c1.png\n")
+    for found in (read_labelled(tmp_path, table), read_labelled(table)):
+        assert list(found.names) == ["dog/d2.png"]
+        reasons = [fault.reason for fault in found.faults]
+        assert len(reasons) == 3
+        assert "line 3: has no label" in reasons[0]
+        assert "none.png: no such file" in reasons[1]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_idx_files_and_their_labels(tmp_path: Path, packed: bool) -> None:
+    values = np.arange(3 * 35, dtype=np.uint8).reshape(3, 5, 7)
+    for name, array in (("t-images-idx3-ubyte", values), ("t-labels-idx1-ubyte", np.array([7, 0, 7], "u1"))):
+        (tmp_path / name).write_bytes(gzip.compress(_idx(array)) if packed else _idx(array))
+    found = read_labelled(tmp_path / "t-images-idx3-ubyte")
+    assert found.classes == {"0": [1], "7": [0, 2]}
+    np.testing.assert_array_equal(found.get(2, GREY, SHAPE).array[0], values[2])
+
+
+def test_arrays_of_pictures_and_of_inputs(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (4, 5, 7, 3), np.uint8)
+    np.savez(tmp_path / "set.npz", x=values, y=np.array(["a", "b", "a", "c"]))
+    found = read_labelled(tmp_path / "set.npz")
+    assert found.classes == {"a": [0, 2], "b": [1], "c": [3]}
+    colour = Preprocessing(channels="BGR", size=(5, 7), scale=0.5)
+    np.testing.assert_array_equal(
+        found.get(3, colour, (None, 3, 5, 7)).array, values[3].transpose(2, 0, 1)[::-1] * np.float32(0.5)
+    )
+    inputs = np.random.default_rng(0).normal(size=(4, 2, 5, 7))
+    np.save(tmp_path / "x.npy", inputs)
+    np.save(tmp_path / "y.npy", np.arange(4))
+    plain = read_labelled(tmp_path / "x.npy", tmp_path / "y.npy")
+    assert not plain.pictures
+    np.testing.assert_array_equal(plain.get(1, GREY, (None, 2, 5, 7)).array, inputs[1].astype("f4"))
+    with pytest.raises(ImageError, match=r"shape \(2, 5, 7\) do not fit"):
+        plain.get(1, GREY, (None, 2, 7, 5))
+
+
+def test_unreadable_pictures_are_faults_and_batches_do_not_depend_on_the_start(tmp_path: Path) -> None:
+    _folders(tmp_path)
+    (tmp_path / "cat" / "c1.png").write_bytes(b"no picture")
+    found = read_labelled(tmp_path)
+    order = [4, 0, 1, 3, 2]
+    whole = list(labelled_batches(found, order, GREY, SHAPE, 3))
+    assert [list(batch.numbers) for batch in whole] == [[4, 0], [3, 2]]
+    assert [batch.end for batch in whole] == [3, 5]
+    assert [fault.name for batch in whole for fault in batch.faults] == ["cat/c1.png"]
+    assert whole[0].x[:, 0, 0, 0].tolist() == [50, 0]
+    (rest,) = labelled_batches(found, order, GREY, SHAPE, 3, start=whole[0].end)
+    assert list(rest.numbers) == list(whole[1].numbers)
+
+
+def test_pictures_of_other_sizes_go_into_batches_of_their_own(tmp_path: Path) -> None:
+    for number, size in enumerate([(7, 5), (7, 5), (8, 5), (7, 5)]):
+        _picture(tmp_path / "a" / f"{number}.png", size=size)
+    found = read_labelled(tmp_path)
+    free = Preprocessing(channels="L")
+    batches = list(labelled_batches(found, range(4), free, (None, 1, None, None), 3))
+    assert [list(batch.numbers) for batch in batches] == [[0, 1], [2], [3]]
+
+
+def test_the_identity_changes_with_labels_and_files(tmp_path: Path) -> None:
+    _folders(tmp_path)
+    first = read_labelled(tmp_path).identity
+    assert read_labelled(tmp_path).identity == first
+    (tmp_path / "dog" / "d2.png").rename(tmp_path / "cat" / "d2.png")
+    assert read_labelled(tmp_path).identity != first
+
+
+NAMES = ("n01 tabby, tabby cat", "n02 Persian cat", "n03 cat, Siamese cat", "7", "crane", "n09 crane")
+
+
+@pytest.mark.parametrize(
+    ("label", "index"),
+    [
+        ("n02", 1),
+        ("persian_cat", 1),
+        ("Siamese cat", 2),
+        ("n01 tabby, tabby cat", 0),
+        ("tabby", 0),
+        ("7", 3),
+        ("crane", 4),
+        ("5", 5),
+        ("pug", None),
+        ("mine", 2),
+    ],
+)
+def test_labels_mean_classes(label: str, index: int | None) -> None:
+    assert class_index(label, NAMES, {"mine": 2}) == index
+
+
+def test_a_label_of_two_classes_means_neither() -> None:
+    assert class_index("crane", ("n1 crane", "n2 crane"), {}) is None
+
+
+def test_sets_that_are_none(tmp_path: Path) -> None:
+    _folders(tmp_path / "set")
+    (tmp_path / "set" / "empty").mkdir()
+    assert [fault.name for fault in read_labelled(tmp_path / "set").faults] == ["empty"]
+    np.save(tmp_path / "x.npy", np.zeros((4, 1, 5, 7)))
+    np.save(tmp_path / "y.npy", np.zeros(3, int))
+    np.savez(tmp_path / "bare.npz", pictures=np.zeros(3))
+    (tmp_path / "cut.idx").write_bytes(_idx(np.zeros((3, 5, 7), np.uint8))[:-1])
+    (tmp_path / "long.idx").write_bytes(gzip.compress(_idx(np.zeros(3, np.uint8)) + b"1"))
+    (tmp_path / "no.csv").write_text("picture,class\n")
+    (tmp_path / "gone.csv").write_text("file,label\nnone.png,a\n")
+    for words, message in (
+        ((tmp_path / "none",), "no such file"),
+        ((tmp_path / "set" / "cat",), "no folder of pictures"),
+        ((tmp_path / "set", None, "(["), "no regular expression"),
+        ((tmp_path / "set" / "cat", None, "c"), "no group"),
+        ((tmp_path / "set" / "cat", None, "(x)"), "finds a label in no name"),
+        ((tmp_path / "set", tmp_path / "no.csv", "(c)"), "not both"),
+        ((tmp_path / "no.csv",), "no column 'file'"),
+        ((tmp_path / "gone.csv",), "names no picture that is there .*none.png"),
+        ((tmp_path / "x.npy",), "needs labels"),
+        ((tmp_path / "x.npy", tmp_path / "y.npy"), "4 pictures need as many labels"),
+        ((tmp_path / "bare.npz",), "it has pictures"),
+        ((tmp_path / "cut.idx", tmp_path / "y.npy"), "does not hold the values"),
+        ((tmp_path / "long.idx", tmp_path / "y.npy"), "does not hold the values"),
+        ((tmp_path / "no.csv", tmp_path / "y.npy"), "labels of its own"),
+    ):
+        with pytest.raises(ImageError, match=message):
+            read_labelled(*words)

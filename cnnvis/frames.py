@@ -63,7 +63,7 @@ def open_frames(paths: Sequence[Path], labels: Sequence[str] = ()) -> Frames:
     CnnVisError
         If a file cannot be read, or the volumes do not go together.
     """
-    from converters import read, series
+    from converters import Volume, series
     from converters.volume_files import VolumeFiles
 
     if len(paths) > 1:
@@ -71,15 +71,11 @@ def open_frames(paths: Sequence[Path], labels: Sequence[str] = ()) -> Frames:
         gathered = series.gather(volumes, [str(path) for path in paths], labels)
         return Frames(f"{paths[0]} and {len(paths) - 1} more", volumes, gathered.labels)
     (path,) = paths
-    if series.is_list(path):
-        opened = series.read_series(path)
-    else:
-        volume = read(path)
-        if volume.frames is None:
-            if labels:
-                raise click.ClickException(f"{path}: is one volume, so its frames need no --label")
-            return Frames(str(path), [volume])
-        opened = series.parted(volume)
+    opened = series.opened(path)
+    if isinstance(opened, Volume):
+        if labels:
+            raise click.ClickException(f"{path}: is one volume, so its frames need no --label")
+        return Frames(str(path), [opened])
     if labels and len(labels) != opened.frames:
         raise click.ClickException(f"{path}: {len(labels)} labels for {opened.frames} frames")
     return Frames(str(path), opened.volumes, tuple(labels) or opened.labels)

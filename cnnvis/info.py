@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,11 @@ import click
 from .options import file_path
 
 if TYPE_CHECKING:
-    from converters import Volume
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from converters import Encoding
+    from converters.volume import Described
 
 
 @click.command()
@@ -27,16 +31,19 @@ def command(file: Path, as_json: bool) -> None:
       cnnvis info conv1.vox --json
       cnnvis info dogs.pvd
     """
-    from converters import format_of, read, series
+    from converters import Volume, format_of, series
 
-    if series.is_list(file):
-        volume, form = series.read_series(file).together(), "files, one a frame"
+    found = series.opened(file)
+    parts: Iterable[NDArray[np.float32]]
+    if isinstance(found, Volume):
+        encoding, parts = found.encoding, [found.data]
     else:
-        volume, form = read(file), format_of(file).name
-    measured = {"file": file.name, "format": form, **summary(volume)}
-    facts = dict(volume.facts)
+        encoding, parts = found.first.encoding, found.data
+    form = "files, one a frame" if series.is_list(file) else format_of(file).name
+    measured = {"file": file.name, "format": form, **summary(found, encoding, parts)}
+    facts = dict(found.facts)
     if as_json:
-        document = {**measured, "facts": facts, "labels": volume.labels}
+        document = {**measured, "facts": facts, "labels": found.labels}
         click.echo(json.dumps(document, indent=1, ensure_ascii=False))
         return
     _print(measured)
@@ -51,18 +58,20 @@ def _print(table: Mapping[str, Any]) -> None:
         click.echo(f"{key:<12}{text}")
 
 
-def summary(volume: Volume) -> dict[str, Any]:
-    """Return what is measured of a volume, for JSON: sizes as x, y, z; statistics over finite values."""
-    import numpy as np
+def summary(
+    volume: Described, encoding: Encoding | None, parts: Iterable[NDArray[np.float32]]
+) -> dict[str, Any]:
+    """Return what is measured of a volume or a series, for JSON: sizes as x, y, z.
 
-    finite = volume.data[np.isfinite(volume.data)]
-    encoding = volume.encoding
-    statistics = {
-        "range": volume.range,
-        "mean": float(finite.mean(dtype=np.float64)) if finite.size else None,
-        "zeros": int(np.count_nonzero(volume.data == 0)),
-        "not finite": int(volume.data.size - finite.size),
-    }
+    Parameters
+    ----------
+    volume : Described
+        What it is.
+    encoding : Encoding or None
+        How its values are stored.
+    parts : iterable of ndarray
+        The values, one part after another; statistics are over the finite ones.
+    """
     frames = {} if volume.frames is None else {"frames": volume.frames}
     stored = (
         {}
@@ -77,5 +86,19 @@ def summary(volume: Volume) -> dict[str, Any]:
         "origin": volume.origin,
         "direction": volume.direction,
         **stored,
-        **statistics,
+        "range": volume.range,
+        **_statistics(parts),
     }
+
+
+def _statistics(parts: Iterable[NDArray[np.float32]]) -> dict[str, Any]:
+    import numpy as np
+
+    total, known, zeros, size = 0.0, 0, 0, 0
+    for part in parts:
+        finite = np.isfinite(part)
+        total += float(part.sum(where=finite, dtype=np.float64))
+        known += int(np.count_nonzero(finite))
+        zeros += int(np.count_nonzero(part == 0))
+        size += part.size
+    return {"mean": total / known if known else None, "zeros": zeros, "not finite": size - known}

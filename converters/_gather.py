@@ -85,11 +85,6 @@ class Series:
         """The values of the frames, read one after another."""
         return (volume.data for volume in self.volumes)
 
-    def together(self) -> Volume:
-        """Return all frames as one volume of four axes, held in memory."""
-        data = np.stack(list(self.data))
-        return self.first.replace(data=data, labels=self.labels, facts=self.facts)
-
     def alone(self) -> Iterator[Volume]:
         """Yield each frame as a volume that says which one it is; all lie in exactly the same place."""
         for frame, label in enumerate(self.labels):
@@ -114,8 +109,8 @@ def gather(volumes: Sequence[Volume], sources: Sequence[str], labels: Sequence[s
     sources : sequence of str
         The path of each, for messages.
     labels : sequence of str
-        What to call them. By default as their images, or, where these are not known or not different, as
-        their files.
+        What to call them. By default as in the series that they are frames of, as their images, or, where
+        these are not known or not different, as their files.
 
     Raises
     ------
@@ -131,6 +126,8 @@ def gather(volumes: Sequence[Volume], sources: Sequence[str], labels: Sequence[s
     ranges = [span for span, _ in looked if span is not None]
     facts = [each for _, each in looked]
     names = _names(labels, facts, sources)
+    # what the files tell of an earlier series does not hold for this one
+    facts = [{key: value for key, value in each.items() if key != "series"} for each in facts]
     span = (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
     return Series(names, volumes, first, span, _facts(facts, names, first.labels))
 
@@ -146,15 +143,25 @@ def _look(volume: Volume, source: str, first: Volume) -> tuple[tuple[float, floa
 def _names(
     labels: Sequence[str], facts: Sequence[Mapping[str, Any]], sources: Sequence[str]
 ) -> tuple[str, ...]:
-    images = [image.get("file") for each in facts if isinstance(image := each.get("image"), Mapping)]
-    pictured = len(set(images)) == len(facts) and all(isinstance(image, str) for image in images)
-    names = tuple(labels) or tuple(map(str, images) if pictured else map(_stem, sources))
+    names = (
+        tuple(labels)
+        or _told(facts, "series", "label")
+        or _told(facts, "image", "file")
+        or tuple(map(_stem, sources))
+    )
     for name in names:
         if not name.strip():
             raise VolumeError("a frame needs a label that is not blank")
         if names.count(name) > 1:
             raise VolumeError(f"two frames are called {name!r}: they need labels")
     return names
+
+
+def _told(facts: Sequence[Mapping[str, Any]], fact: str, key: str) -> tuple[str, ...]:
+    """Return a text of each side-car, if all have one and no two the same."""
+    texts = [told.get(key) for each in facts if isinstance(told := each.get(fact), Mapping)]
+    apart = len(set(map(str, texts))) == len(facts) and all(isinstance(text, str) and text for text in texts)
+    return tuple(map(str, texts)) if apart else ()
 
 
 def _stem(source: str) -> str:

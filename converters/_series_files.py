@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from . import sidecar
 from ._files import beside, guarded
 from ._gather import OF_SLICES, Series, gather
 from .errors import VolumeError
@@ -49,13 +49,35 @@ def is_list(path: Path) -> bool:
     return listed or (not path.exists() and bool(numbered(path)))
 
 
+def opened(path: Path) -> Volume | Series:
+    """Return what lies under a name: a volume, or the frames of a series.
+
+    Raises
+    ------
+    VolumeError
+        As `read_series` does.
+    """
+    if is_list(path):
+        return read_series(path)
+    volume = read(path)
+    return volume if volume.frames is None else parted(volume)
+
+
 def numbered(path: Path) -> list[Path]:
-    """Return the files called as `path`, but for a number of three digits or more behind the stem."""
+    """Return the files called as `path`, but for a number of three digits or more behind the stem.
+
+    Where the side-car of the first one tells how many frames there are, others are left over from a longer
+    series, and do not count.
+    """
     pattern = re.compile(re.escape(path.stem) + r"_(\d{3,})" + re.escape(path.suffix))
     if not path.parent.is_dir():
         return []
-    found = {int(m[1]): file for file in path.parent.iterdir() if (m := pattern.fullmatch(file.name))}
-    return [found[number] for number in sorted(found)]
+    found = [(int(m[1]), file) for file in path.parent.iterdir() if (m := pattern.fullmatch(file.name))]
+    files = [file for _, file in sorted(found)]
+    document = sidecar.load(files[0]) if files else None
+    told = document["facts"].get("series") if document else None
+    count = told.get("frames") if isinstance(told, Mapping) else None
+    return files[:count] if isinstance(count, int) and count > 0 else files
 
 
 def parted(volume: Volume) -> Series:
@@ -86,19 +108,16 @@ def _named(path: Path, listed: Callable[[Path], list[Path]]) -> list[Path]:
 def _together(path: Path, files: Sequence[Path]) -> Series:
     if not files:
         raise VolumeError(f"{path}: lists no files")
-    volumes = VolumeFiles(files)
-    labels = [_label(volume) for volume in volumes]
-    known = all(labels) and len(set(labels)) == len(labels)
-    series = gather(volumes, [str(file) for file in files], labels if known else ())
-    encodings = {volume.encoding for volume in volumes}
+    encodings = set()
+
+    def seen(volume: Volume) -> Volume:
+        encodings.add(volume.encoding)
+        return volume
+
+    series = gather(VolumeFiles(files, seen), [str(file) for file in files])
     if len(encodings) > 1:
         raise VolumeError(f"{path}: its frames are stored on different value scales")
-    return replace(series, volumes=volumes)
-
-
-def _label(volume: Volume) -> str:
-    told = volume.facts.get("series")
-    return str(told.get("label", "")) if isinstance(told, Mapping) else ""
+    return series
 
 
 def _labels(told: Any, count: int) -> tuple[str, ...]:

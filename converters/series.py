@@ -17,7 +17,7 @@ from ._arrays import clean
 from ._files import raw
 from ._gather import Series, gather
 from ._nrrd_header import header as nrrd_header
-from ._series_files import is_list, parted, read_series
+from ._series_files import is_list, opened, parted, read_series
 from .encoding import Encoding
 from .errors import CnnVisError, CnnVisWarning, VolumeError
 from .staging import staging
@@ -29,6 +29,7 @@ __all__ = [
     "files",
     "gather",
     "is_list",
+    "opened",
     "parted",
     "read_series",
     "split",
@@ -101,6 +102,8 @@ def write(series: Series, path: str | Path, dtype: str | None = None) -> list[Pa
     path = Path(path)
     stem, extension = split(path)
     form = FORMATS[extension]
+    if form.bare and path.exists():
+        raise VolumeError(f"{path}: is a volume already, and would be taken for the series: use another name")
     try:
         encoding = Encoding.common(series.data, dtype or form.dtype)
         with staging(path.parent) as folder:

@@ -94,6 +94,8 @@ The gradient is {gradient}, in every format too. For the cat, a dog and a cup of
 it is {series}:
 .seq.nrrd.mrml for 3D Slicer, .pvd.paraview.py for ParaView, _000.vox and so on for CGV; series.gif plays it.
 
+Who owns the photo of the dog is not known: do not pass it on, nor index.html, which shows it.
+
 The picture that the layers overlay is model-{NETWORK}_img-chelsea_input, in every format.
 Next: cnnvis layers demo/{DESCRIPTION.name}, and `make help`.""")
     return 0

@@ -53,7 +53,8 @@ class Values:
             if span is None:
                 continue
             ranges.append(span)
-            data = volume.data if step == 1 else volume.data.reshape(-1)[::step]
+            # a view of the sample would hold the whole volume
+            data = volume.data if step == 1 else volume.data.reshape(-1)[::step].copy()
             known = np.isfinite(data)
             parts.append(data if known.all() else data[known])
         if not ranges:

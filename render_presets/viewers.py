@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from converters import Encoding, VolumeError, format_of, read, series
+from converters import Encoding, VolumeError, format_of, series
 from converters.staging import staging
 from converters.volume import Volume
 
@@ -170,16 +170,12 @@ class _Opened:
 
 
 def _open(path: Path) -> _Opened:
-    if series.is_list(path):
-        opened = series.read_series(path)
-        return _Opened(opened.volumes, opened.labels, True)
-    volume = read(path)
-    if volume.frames is None:
-        return _Opened([volume])
-    parts = series.parted(volume)
+    found = series.opened(path)
+    if isinstance(found, Volume):
+        return _Opened([found])
     # NRRD has an axis for them; VTKHDF has steps in time, or else an array for each
-    steps = _ends(path, (".nrrd",)) or volume.facts.get("layout") == {"kind": "series"}
-    return _Opened(parts.volumes, parts.labels, steps)
+    steps = _ends(path, (".nrrd",)) or found.facts.get("layout") == {"kind": "series"}
+    return _Opened(found.volumes, found.labels, steps)
 
 
 def _able(path: Path, opened: _Opened) -> list[str]:

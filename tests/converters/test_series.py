@@ -186,6 +186,38 @@ def test_vtk_plays_a_list_in_json(tmp_path: Path) -> None:
     }
 
 
+def test_frames_left_over_do_not_count(tmp_path: Path) -> None:
+    path = written(tmp_path, ".vox")
+    with pytest.warns(CnnVisWarning, match="left over"):
+        series.write(gathered(volumes()[1:]), path)
+    assert series.read_series(path).labels == FRAMES[1:]
+
+
+def test_a_volume_is_not_taken_for_a_series(tmp_path: Path) -> None:
+    write(plain(SHAPE), tmp_path / "out.vox")
+    with pytest.raises(VolumeError, match=r"out\.vox: is a volume already, and would be taken"):
+        written(tmp_path, ".vox")
+    assert isinstance(series.opened(tmp_path / "out.vox"), Volume)
+    assert not (tmp_path / "out_000.vox").exists()
+
+
+def test_frames_of_a_series_keep_their_names_in_another(tmp_path: Path) -> None:
+    labels = ("one", "two", "three")
+    series.write(gathered(volumes(), labels), tmp_path / "a.pvd")
+    frames = [read(tmp_path / f"a_00{k}.vti") for k in (2, 0)]
+    series.write(gathered(frames), tmp_path / "b.seq.nrrd")
+    back = read(tmp_path / "b.seq.nrrd")
+    assert back.labels == ("three", "one")
+    assert "series" not in back.facts["series"]["frames"][0]
+
+
+def test_frames_on_different_scales_are_no_series(tmp_path: Path) -> None:
+    for number, volume in enumerate(volumes()):
+        write(volume, tmp_path / f"out_00{number}.vox")
+    with pytest.raises(VolumeError, match=r"out\.vox: its frames are stored on different value scales"):
+        series.read_series(tmp_path / "out.vox")
+
+
 def test_lists_that_are_no_series(tmp_path: Path) -> None:
     def refused(name: str, text: str, message: str) -> None:
         (tmp_path / name).write_text(text, encoding="utf-8")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,6 +48,26 @@ def test_a_series_is_taken_one_by_one():
     fitted = fit(load("activation"), lazy[0], values=Values.of(lazy))
     assert fitted == fit(load("activation"), *(volume(index) for index in range(3)))
     assert lazy.made == [0, 0, 0, 1, 2]
+
+
+def test_of_a_long_series_only_the_samples_are_held(monkeypatch):
+    monkeypatch.setattr(values, "ENOUGH", 600)
+    held = []
+
+    class Fresh(Sequence):
+        def __len__(self):
+            return 8
+
+        def __getitem__(self, index):
+            if index >= 8:
+                raise IndexError(index)
+            made = np.full((5, 7, 11), index, np.float32)
+            held.append(weakref.ref(made))
+            return Volume(made)
+
+    looked = Values.of(Fresh())
+    assert (looked.low, looked.high) == (0, 7)
+    assert [made for made in held if made() is not None] == []
 
 
 def test_of_many_values_a_sample_is_enough(monkeypatch):

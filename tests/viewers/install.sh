@@ -6,14 +6,16 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-# ParaView and its display; teem's unu; nifti_tool; the OpenGL library that VTK draws with; a browser; for MP4
-PACKAGES="paraview python3-paraview xvfb xauth teem-apps nifti-bin libegl1 libgl1 libgl1-mesa-dri chromium ffmpeg"
+# ParaView and its display; teem's unu; nifti_tool; the OpenGL library that VTK draws with
+PACKAGES="paraview python3-paraview xvfb xauth teem-apps nifti-bin libegl1 libgl1 libgl1-mesa-dri"
 # its wheel pins a VTK of its own, so it gets an environment of its own
 SLICER="slicer-core==5.13.31053.0"
 SLICER_VENV=.venv-slicer
 PYTHON="${PYTHON:-python3}"
 
 say() { echo "tests/viewers/install.sh: $*" >&2; }
+
+has() { command -v "$1" >/dev/null; }
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
@@ -23,8 +25,10 @@ missing_packages() {
     done
     # Debian's own Python comes without it
     "$PYTHON" -c 'import ensurepip' 2>/dev/null || echo python3-venv
-    # builds the gallery's bundle anew; it may have come from elsewhere
-    command -v npm >/dev/null || echo npm
+    # these may have come from elsewhere: what films are made by, what builds the gallery's bundle, a browser
+    has ffmpeg || echo ffmpeg
+    has npm || echo npm
+    has chromium || has chromium-browser || has google-chrome || echo chromium
 }
 
 apt() { DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 "$@" >&2; }
@@ -32,7 +36,7 @@ apt() { DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3 -o DPkg:
 install_packages() {
     missing=$(missing_packages | tr '\n' ' ')
     [ -n "$missing" ] || return 0
-    if ! command -v apt-get >/dev/null; then
+    if ! has apt-get; then
         say "this machine has no apt-get; install by hand what these packages of Debian hold: $missing"
         return 1
     fi

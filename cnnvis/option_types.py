@@ -68,20 +68,32 @@ class OneOf(click.ParamType):
 
 
 class Order(OneOf, Shown):
-    """An ordering method, or the path of an ordering in JSON."""
+    """An ordering method, or the path of an ordering in JSON.
 
-    def __init__(self, names: Names) -> None:
+    Parameters
+    ----------
+    names : callable
+        Returns all methods.
+    alone : callable
+        Returns those that need no settings, which help shows.
+    """
+
+    def __init__(self, names: Names, alone: Names) -> None:
         super().__init__("ordering method", names)
+        self._alone = alone
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path, or the name, or fail with a message that tells the nearest."""
         if isinstance(value, Path) or value.lower().endswith(".json"):
             return Path(value)
-        return super().convert(value, param, ctx)
+        name = super().convert(value, param, ctx)
+        if name not in self._alone():
+            self.fail(f"{name} needs numbers: --order FILE.json takes what `cnnvis order --by {name}` saves")
+        return name
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
-        """Return all names, for help."""
-        return f"[{'|'.join(self._names())}|FILE.json]"
+        """Return the names of those that need no settings, for help."""
+        return f"[{'|'.join(self._alone())}|FILE.json]"
 
     def shown(self, value: Any) -> str:
         """Return the name, or the file's."""

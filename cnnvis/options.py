@@ -59,6 +59,13 @@ def header_names() -> list[str]:
 
 file_path = click.Path(path_type=Path)
 order_names = registry("order", "METHODS")
+
+
+def order_names_alone() -> list[str]:
+    """Return the ordering methods that need no file of numbers."""
+    return [name for name in order_names() if name not in ("importance", "list")]
+
+
 order_method = OneOf("ordering method", order_names)
 
 _MODEL = (
@@ -135,7 +142,7 @@ layout: Decorator = click.option(
 )
 order: Decorator = click.option(
     "--order",
-    type=Order(order_names),
+    type=Order(order_names, order_names_alone),
     default="identity",
     show_default=True,
     help="Order of the slices: a method, for each volume anew, or an order that `cnnvis order --save` wrote.",

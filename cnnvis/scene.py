@@ -18,8 +18,8 @@ from .option_types import Preset
     "presets",
     multiple=True,
     type=Preset(),
-    help="Transfer function: one for all, or one for each VOLUME in turn. Default: auto, by the values; in "
-    "3D Slicer, xray for the first of several.",
+    help="Transfer function: one for all, or one for each VOLUME in turn. Default: auto, by the values; for "
+    "the first of several, xray in 3D Slicer, gray in ParaView.",
 )
 def command(volumes: tuple[Path, ...], out: Path, presets: tuple[str | Path, ...]) -> None:
     """Write one scene of several volumes or series, which lie where they lie over the first one.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--order",
     "wanted",
-    type=Order(options.order_names),
+    type=Order(options.order_names, options.order_names_alone),
     help="Order of the slices: a method, which sees all volumes together, or an order that `cnnvis order "
     "--save` wrote. Default: as they are, which must be the same in all.",
 )

@@ -116,7 +116,7 @@ def screenshot(script: Path, home: Path, size: tuple[int, int], view: View) -> P
 
 def _script(volume: Volume, fitted: Fitted, source: tuple[Path, str | None] | None, folder: Path) -> Path:
     """Write the script that shows a volume, and the volume where ParaView cannot open the file itself."""
-    if source is not None and _opens(source[0]):
+    if source is not None and _opens(source[0], volume):
         path, preset = source
         return next(
             file for file in write_presets(path, ["paraview"], folder, preset) if file.suffix == ".py"
@@ -129,9 +129,10 @@ def _script(volume: Volume, fitted: Fitted, source: tuple[Path, str | None] | No
     return file
 
 
-def _opens(path: Path) -> bool:
+def _opens(path: Path, volume: Volume) -> bool:
+    viewer = VIEWERS["paraview"]
     try:
-        return extension_of(path) in VIEWERS["paraview"].extensions
+        return extension_of(path) in viewer.extensions and viewer.refuses(path, volume, False) is None
     except CnnVisError:
         return False
 

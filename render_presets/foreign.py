@@ -257,7 +257,7 @@ def _chosen(what: str, named: Sequence[tuple[str, Any]], wanted: str | None) -> 
         return _only(what, [each for _, each in named])
     if wanted not in dict(named):
         names = ", ".join(name for name, _ in named)
-        raise PresetError(f"choose by FILE#NAME one of the kind {what}: {names}")
+        raise PresetError(f"holds several of the kind {what}: choose one by FILE#NAME, of {names}")
     return _only(f"{what} {wanted!r}", [each for name, each in named if name == wanted])
 
 

@@ -107,7 +107,7 @@ def _parsed(name: str, text: str, wanted: str | None) -> TransferFunction | Fore
         raise PresetError(f"such a file holds one preset: it goes without #{wanted}")
     if document is None:
         return foreign.slicer_lines(name[: -len(".vp")], text)
-    if "volumeProperties" in document:
+    if "volumeProperties" in document or lower.endswith(".vp.json"):
         return foreign.slicer_json(Path(name).name.split(".")[0], document)
     return _own(document)
 

@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from warnings import warn
 
-from converters import Encoding, VolumeError, format_of, series
+from converters import CnnVisWarning, Encoding, VolumeError, format_of, series
 from converters.staging import staging
 from converters.volume import Volume
 
@@ -34,11 +35,15 @@ class Viewer:
         the volume file's whole name.
     series : tuple of str
         The series that it plays: the ends of their names.
+    refuses : callable
+        ``refuses(path, volume, frames)``: why it would not show a volume, or the first frame of a series,
+        rightly; None where it does.
     """
 
     extensions: tuple[str, ...]
     files: Callable[[Scene], dict[str, str]]
     series: tuple[str, ...]
+    refuses: Callable[[Path, Volume, bool], str | None] = lambda path, volume, frames: None
 
 
 VIEWERS = {
@@ -46,6 +51,7 @@ VIEWERS = {
         (".vti", ".vtk", ".hdf", ".vtkhdf", ".nrrd", ".nhdr", ".mhd", ".mha"),
         paraview.files,
         (".pvd", ".vti.series", ".vtkhdf"),
+        paraview.refuses,
     ),
     "slicer": Viewer((".nrrd", ".nhdr", ".nii", ".nii.gz", ".mhd", ".mha"), slicer.files, (".nrrd",)),
     "cgv": Viewer((".vox", ".hd"), cgv.files, (".vox",)),
@@ -58,7 +64,7 @@ SCENES: dict[str, tuple[str, Callable[[Sequence[Scene], Path], None]]] = {
 }
 """By the extension of a scene: its viewer, and ``write(scenes, path)``, which may write more beside it."""
 
-_BELOW = {"slicer": "xray"}
+_BELOW = {"slicer": "xray", "paraview": "gray"}
 """By viewer: the look of a volume that others lie in; ParaView shows only slices of it."""
 
 
@@ -85,6 +91,11 @@ def write_presets(
     list of Path
         What was written; names begin with the volume file's whole name: ``conv1.vti.paraview.py``.
 
+    Warns
+    -----
+    CnnVisWarning
+        If no viewer shows such a file, where none is asked for.
+
     Raises
     ------
     PresetError
@@ -99,11 +110,12 @@ def write_presets(
     for name in viewers or ():
         _check(name, path)
     opened = _open(path)
-    able = _able(path, opened)
     for name in viewers or ():
-        _check_frames(name, able, path, opened)
-    wanted = able if viewers is None else viewers
+        _check_opened(name, path, opened)
+    wanted = _able(path, opened) if viewers is None else viewers
     if not wanted:
+        what = f"{len(opened)} frames in such a file" if opened.frames else "such a file"
+        warn(f"{path}: no viewer shows {what}: it gets no preset", CnnVisWarning, stacklevel=2)
         return []
     scene = _scene(path, folder, opened, function)
     texts = {
@@ -122,8 +134,8 @@ def write_scene(paths: Sequence[Path], out: Path, presets: Sequence[str | None] 
     out : Path
         The scene: its extension is one of `SCENES`; its folder must exist.
     presets : sequence of str or None, optional
-        A transfer function for each, as `write_presets` takes it. By default those that suit the values; in
-        3D Slicer, the first of several, which the others lie in, is shown as by X-rays.
+        A transfer function for each, as `write_presets` takes it. By default those that suit the values; the
+        first of several, which the others lie in, is shown as by X-rays in 3D Slicer, and grey in ParaView.
 
     Returns
     -------
@@ -151,7 +163,7 @@ def write_scene(paths: Sequence[Path], out: Path, presets: Sequence[str | None] 
     for path, function in zip(paths, functions, strict=True):
         _check(viewer, path)
         opened = _open(path)
-        _check_frames(viewer, _able(path, opened), path, opened)
+        _check_opened(viewer, path, opened)
         scenes.append(_scene(path, out.parent, opened, function))
     return _write(out.parent, {out.name: lambda path: write(scenes, path)})
 
@@ -179,10 +191,15 @@ def _open(path: Path) -> _Opened:
 
 
 def _able(path: Path, opened: _Opened) -> list[str]:
-    if not opened.frames:
-        return [name for name, viewer in VIEWERS.items() if _ends(path, viewer.extensions)]
-    able = [name for name, viewer in VIEWERS.items() if _ends(path, viewer.series)]
-    return able if opened.steps else []
+    """Return the viewers that show a file, or play it, rightly."""
+    able = []
+    for name, viewer in VIEWERS.items():
+        suits = (
+            _ends(path, viewer.series) and opened.steps if opened.frames else _ends(path, viewer.extensions)
+        )
+        if suits and viewer.refuses(path, opened.volumes[0], bool(opened.frames)) is None:
+            able.append(name)
+    return able
 
 
 def _ends(path: Path, extensions: Sequence[str]) -> bool:
@@ -197,16 +214,21 @@ def _check(name: str, path: Path) -> None:
     if name not in able:
         others = f"; {' and '.join(able)} can" if able else ""
         opens = " ".join(dict.fromkeys(VIEWERS[name].extensions + VIEWERS[name].series))
-        raise PresetError(f"{path}: {name} does not open such files{others}. It opens {opens}")
+        raise PresetError(
+            f"{path}: {name} does not open such files{others}. It opens {opens}, which cnnvis convert makes"
+        )
 
 
-def _check_frames(name: str, able: Sequence[str], path: Path, opened: _Opened) -> None:
-    """Raise PresetError if a file holds frames that a viewer does not play."""
-    if name not in able:
-        plays = " and ".join(VIEWERS[name].series)
+def _check_opened(name: str, path: Path, opened: _Opened) -> None:
+    """Raise PresetError if a viewer does not show what a file holds, or not rightly."""
+    viewer = VIEWERS[name]
+    if opened.frames and not (_ends(path, viewer.series) and opened.steps):
+        plays = " and ".join(viewer.series)
         raise PresetError(
             f"{path}: holds {len(opened)} frames, which {name} does not play; of series, it plays {plays}"
         )
+    if problem := viewer.refuses(path, opened.volumes[0], bool(opened.frames)):
+        raise PresetError(f"{path}: {problem}")
 
 
 def _scene(path: Path, folder: Path, opened: _Opened, function: Function | None) -> Scene:

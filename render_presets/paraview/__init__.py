@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from ..scene import Scene
 from .presets import cell_length, preset
-from .scripts import script, write_script
+from .scripts import refuses, script, write_script
 
-__all__ = ["cell_length", "files", "preset", "script", "write_script"]
+__all__ = ["cell_length", "files", "preset", "refuses", "script", "write_script"]
 
 
 def files(scene: Scene) -> dict[str, str]:

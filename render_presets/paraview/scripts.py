@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -10,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from converters.volume import IDENTITY
+from converters.volume import IDENTITY, Volume
 
 from ..camera import AZIMUTH, ELEVATION, FILL, VIEW_ANGLE
 from ..drawing import BACKGROUND, INK, OUTLINE, printable
-from ..errors import PresetError
 from ..scene import Scene
 from .presets import color_points, opacity_points
 
@@ -36,16 +36,7 @@ def write_script(scenes: Sequence[Scene], path: Path) -> None:
         The first is the one that the others overlay: see `script`.
     path : Path
         The script.
-
-    Raises
-    ------
-    PresetError
-        If ParaView would show one of several volumes in another place: its axes are turned, and its reader
-        leaves that out.
     """
-    if len(scenes) > 1:
-        for scene in scenes:
-            _check_direction(scene)
     path.write_text(script(scenes), encoding="ascii", newline="\n")
 
 
@@ -65,7 +56,7 @@ def script(scenes: Sequence[Scene]) -> str:
     a million times nearly invisible (seen in ParaView 5.11): only a file with clipped values helps.
     """
     ways = ["volume"] if len(scenes) == 1 else ["slices"] + ["volume"] * (len(scenes) - 1)
-    titles = [scene.title for scene in scenes] if len(scenes) == 1 else list(map(_long_title, scenes))
+    titles = [scene.title for scene in scenes] if len(scenes) == 1 else _apart(scenes)
     volumes = [_entry(*parts) for parts in zip(scenes, titles, ways, strict=True)]
     constants = {
         "BACKGROUND": list(BACKGROUND),
@@ -93,15 +84,23 @@ def _entry(scene: Scene, title: str, way: str) -> dict[str, Any]:
         "opacities": opacity_points(fitted),
         "unit distance": fitted.unit,
         "interpolation": "Linear" if fitted.interpolate else "Nearest",
-        "turned": _turned(scene),
+        "turned": not np.allclose(scene.volume.direction, IDENTITY),
         "frames": [printable(label) for label in scene.frames],
     }
 
 
-def _long_title(scene: Scene) -> str:
-    """Return a title that tells a volume from others of the same kind: with the name of its layer."""
-    layer = scene.volume.facts.get("layer")
-    return f"{layer}: {scene.title}" if isinstance(layer, str) else scene.title
+def _apart(scenes: Sequence[Scene]) -> list[str]:
+    """Return titles that tell volumes apart: with the names of their layers, or else of their files."""
+    layers = [scene.volume.facts.get("layer") for scene in scenes]
+    titles = [
+        f"{layer}: {scene.title}" if isinstance(layer, str) else scene.title
+        for layer, scene in zip(layers, scenes, strict=True)
+    ]
+    count = Counter(titles)
+    return [
+        title if count[title] == 1 else f"{scene.path.name}: {scene.title}"
+        for title, scene in zip(titles, scenes, strict=True)
+    ]
 
 
 def _literal(entry: Mapping[str, Any]) -> str:
@@ -110,15 +109,24 @@ def _literal(entry: Mapping[str, Any]) -> str:
     return "\n".join(["    {", *lines, "    },"])
 
 
-def _turned(scene: Scene) -> bool:
-    return not np.allclose(scene.volume.direction, IDENTITY)
+def refuses(path: Path, volume: Volume, frames: bool) -> str | None:
+    """Return why ParaView would not show a volume where it lies, None where it does.
 
-
-def _check_direction(scene: Scene) -> None:
-    name = scene.path.name.lower()
-    directed = name.endswith(DIRECTED) or (name.endswith(".vtkhdf") and not scene.frames)
-    if _turned(scene) and not directed:
-        raise PresetError(
-            f"{scene.path}: its axes are turned, which ParaView leaves out in such files: it would lie "
-            f"beside the others; ParaView takes directions from {' '.join(DIRECTED)}"
-        )
+    Parameters
+    ----------
+    path : Path
+        The file.
+    volume : Volume
+        What it holds.
+    frames : bool
+        Whether it holds a series.
+    """
+    name = path.name.lower()
+    directed = name.endswith(DIRECTED) or (name.endswith(".vtkhdf") and not frames)
+    if directed or np.allclose(volume.direction, IDENTITY):
+        return None
+    return (
+        "its axes are turned, which ParaView leaves out in such files; it takes directions from "
+        + " ".join(DIRECTED)
+        + " (cnnvis convert)"
+    )

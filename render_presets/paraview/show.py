@@ -1,7 +1,8 @@
 """Shows volumes of CNN-VIS in ParaView 5.11 or later, upright: row 0 on top, slice 0 in front.
 
     pvpython SCRIPT                       opens a window
-    pvbatch SCRIPT --screenshot OUT.png   draws a picture; --help tells what else it draws
+    pvbatch SCRIPT --screenshot OUT.png   draws a picture; --help tells what else it draws. Most builds of
+                                          ParaView want a display for it: xvfb-run -a pvbatch SCRIPT ...
     paraview --script=SCRIPT              in the script's folder; or View > Python Shell > Run Script
 
 In ParaView's window, the eyes in the pipeline browser show and hide volumes, outlines and slices; slices move
@@ -57,6 +58,8 @@ def main() -> None:
     for volume, source, outline, way in zip(VOLUMES, sources, boxes, ways):
         colors = show_volume(volume, source, view, way)
         outlined = way in ("volume", "both") or (way == "slices" and len(VOLUMES) == 1)
+        # it would hide a row of voxels
+        outlined = outlined and not is_line(volume["size"])
         show_outline(outline, view, outlined and not options.bare)
         if way != "nothing":
             shown.append((volume, source, colors))
@@ -200,6 +203,8 @@ def flat_look(display: Any, volume: dict[str, Any]) -> None:
     # between labels lie no others: there, colours fade into each other
     display.InterpolateScalarsBeforeMapping = volume["interpolation"] == "Linear"
     display.Ambient, display.Diffuse, display.Specular = 1.0, 0.0, 0.0
+    # of a row of voxels
+    display.LineWidth = 6
 
 
 def box(size: Sequence[int], source: Any) -> Any:
@@ -207,9 +212,18 @@ def box(size: Sequence[int], source: Any) -> Any:
     ends = [end for count in size for end in (0, count - 1)]
     rates = [max(count - 1, 1) for count in size]
     names = ("SampleRateI", "SampleRateJ", "SampleRateK")
-    outline = simple.ExtractSubset(Input=source, VOI=ends, IncludeBoundary=1, **dict(zip(names, rates)))
+    if is_line(size):
+        # Debian's ParaView 5.11 ends when it extracts a part of one
+        outline = simple.Outline(Input=source)
+    else:
+        outline = simple.ExtractSubset(Input=source, VOI=ends, IncludeBoundary=1, **dict(zip(names, rates)))
     simple.RenameSource("outline", outline)
     return outline
+
+
+def is_line(size: Sequence[int]) -> bool:
+    """Tell whether a volume is a single row of voxels."""
+    return sorted(size)[:2] == [1, 1]
 
 
 def corners(outline: Any) -> list[Vector]:
@@ -222,7 +236,7 @@ def show_outline(outline: Any, view: Any, visible: bool) -> None:
     """Show the edges of a box."""
     display = simple.Show(outline, view)
     display.SetRepresentationType("Wireframe")
-    simple.ColorBy(display, None)
+    display.ColorArrayName = ["POINTS", ""]
     display.AmbientColor = display.DiffuseColor = OUTLINE
     display.Ambient, display.Diffuse = 1.0, 0.0
     display.Visibility = visible

@@ -232,7 +232,10 @@ def test_activations_weights_and_gradients_take_every_order(cnnvis, net, picture
     )
     words = ("--image", picture, "-o", tmp_path / "none", "--layer", "conv1", "--order", "importance")
     result = cnnvis("activations", net, *words)
-    assert (result.code, "'importance' needs its setting 'scores'" in result.err) == (2, True)
+    assert (result.code, "importance needs numbers: --order FILE.json takes" in result.err) == (2, True)
+    assert (
+        "importance" not in "".join(cnnvis("activations", "--help").out).split("--order [")[1].split("]")[0]
+    )
     assert not (tmp_path / "none").exists()
     result = cnnvis("weights", net, "--layer", "conv1", "-o", out, "--order", "mean", "--layout", "mosaic")
     assert (result.code, "layout mosaic has none" in result.err) == (2, True)

@@ -233,7 +233,7 @@ def test_one_of_several_presets_is_taken_by_its_name(tmp_path):
     file = kept(tmp_path, "maps.xml", maps.replace("</ColorMaps>", second[len("<ColorMaps>") :]))
     assert [load(f"{file}#{name}").colors[0][1] for name in "ab"] == [0, 0.5]
     for wanted, message in {
-        f"{file}#c": "choose by FILE#NAME one of the kind ColorMap: a, b",
+        f"{file}#c": "holds several of the kind ColorMap: choose one by FILE#NAME, of a, b",
         f"{kept(tmp_path, 'twice.json', [PRESET, PRESET])}#x": "holds 2 of the kind preset 'x'",
         f"{kept(tmp_path, 'a.vp', VP)}#x": "such a file holds one preset: it goes without #x",
         str(tmp_path / "missing#x"): "no such preset or file",
@@ -246,7 +246,11 @@ def test_one_of_several_presets_is_taken_by_its_name(tmp_path):
     ("name", "text", "message"),
     [
         ("a.json", [], "not a transfer function: it holds no preset"),
-        ("a.json", [PRESET, {**PRESET, "Name": "y"}], "choose by FILE#NAME one of the kind preset: x, y"),
+        (
+            "a.json",
+            [PRESET, {**PRESET, "Name": "y"}],
+            "holds several of the kind preset: choose one by FILE#NAME, of x, y",
+        ),
         ("a.json", [3], "not a transfer function"),
         ("a.json", [{"Name": "x", "IndexedColors": [1, 0, 0]}], "a preset without RGBPoints"),
         ("a.json", [{"RGBPoints": PRESET["RGBPoints"]}], "'Name' is missing"),

@@ -13,7 +13,7 @@ import pytest
 
 from converters import write
 from converters.volume import IDENTITY
-from render_presets import PresetError, fit, load, paraview, write_scene
+from render_presets import PresetError, fit, load, paraview, write_presets, write_scene
 from render_presets.camera import camera, corners
 from render_presets.scene import Scene
 from tests.render_presets.scripts import volumes
@@ -181,12 +181,23 @@ def test_volumes_over_each_other(tmp_path):
 def test_turned_volumes_only_from_files_that_paraview_turns(tmp_path):
     turned = ramp().replace(direction=TURNED)
     written(tmp_path, "one.vti", "two.vtkhdf", volume=turned)
-    with pytest.raises(
-        PresetError, match=r"two\.mha: its axes are turned.* ParaView takes directions from \.vti \.hdf"
-    ):
-        written(tmp_path, "one.vti", "two.mha", volume=turned)
-    # alone it is turned back, but whole
-    written(tmp_path, "two.mha", volume=turned)
+    message = r"two\.mha: its axes are turned.* it takes directions from \.vti \.hdf"
+    for names in (("one.vti", "two.mha"), ("two.mha",)):
+        with pytest.raises(PresetError, match=message):
+            written(tmp_path, *names, volume=turned)
+
+
+@pytest.mark.parametrize(
+    "direction", [TURNED, (-1, 0, 0, 0, -1, 0, 0, 0, 1)], ids=["oblique", "as NIfTI has it"]
+)
+def test_no_script_turns_a_volume_back(tmp_path, direction):
+    for name in ("a.nrrd", "a.vti"):
+        write(ramp().replace(direction=direction), tmp_path / name)
+    endings = {path.name for name in ("a.nrrd", "a.vti") for path in write_presets(tmp_path / name)}
+    assert "a.vti.paraview.py" in endings
+    assert not any(name.startswith("a.nrrd.paraview") for name in endings)
+    with pytest.raises(PresetError, match=r"a\.nrrd: its axes are turned"):
+        write_presets(tmp_path / "a.nrrd", ["paraview"])
 
 
 def test_nifti_has_no_place_in_a_script(tmp_path):

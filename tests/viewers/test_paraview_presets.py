@@ -71,6 +71,17 @@ def test_the_picture_shows_the_volume(name: str, tmp_path: Path) -> None:
     pictures.check(draw(shot.source, shot.form, shot.dtype, tmp_path), shot.source, bar=0.83)
 
 
+def test_rows_of_voxels_are_drawn(tmp_path: Path) -> None:
+    # such are the outputs of pools over whole maps
+    drawn = draw(Volume(np.linspace(0, 1, 500).reshape(500, 1, 1)), "vti", "float32", tmp_path)
+    lit = drawn[: round(0.83 * len(drawn))].max(axis=2) > pictures.OUTLINE
+    rows, columns = np.nonzero(lit)
+    # a line across the picture, a few pixels wide, which brightens to the back: right and up
+    assert np.ptp(columns) > 200
+    assert 200 < lit.sum() < 0.05 * lit.size
+    assert columns[rows.argmin()] > columns[rows.argmax()]
+
+
 def test_upstreams_conv1_shows_structure(tmp_path: Path) -> None:
     source = golden().replace(spacing=(4, 4, 2))
     drawn = draw(source, "vti", "float32", tmp_path)

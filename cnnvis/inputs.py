@@ -7,13 +7,14 @@ they show.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from converters.data_files import data_files
-from converters.errors import CnnVisWarning
+from converters.errors import CnnVisWarning, VolumeError
 
 
 def model_files(path: Path, weights: Path | None = None) -> Iterator[Path]:
@@ -66,7 +67,9 @@ def image_files(path: Path) -> Iterator[Path]:
 
     for source in find_images([path]):
         yield source.path
-        yield from (source.path.parent / name for name in data_files(source.path))
+        # of what is damaged, the command that reads it tells
+        with contextlib.suppress(VolumeError):
+            yield from (source.path.parent / name for name in data_files(source.path))
 
 
 def _labels(path: Path) -> Iterator[Path]:

@@ -1,27 +1,35 @@
-"""The data files of detached headers."""
+"""The data files of headers."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-# NRRD's "data file: x.raw", MetaImage's "ElementDataFile = x.raw"
-_DATA_FILE = re.compile(rb"^(?:data ?file:|ElementDataFile\s*=)[ \t]*(.+?)\s*$", re.IGNORECASE | re.MULTILINE)
-_LONGEST_HEADER = 65536
+from . import metaimage, nrrd
+from .errors import VolumeError
+
+_NAMED = {
+    ".nrrd": nrrd.data_file,
+    ".nhdr": nrrd.data_file,
+    ".mha": metaimage.data_file,
+    ".mhd": metaimage.data_file,
+}
 
 
 def data_files(path: Path) -> list[str]:
     """Return the paths, relative to a volume file, of the files that hold its data; none if it does itself.
 
+    These are the files that `read` takes the data from, as the header names them.
+
     Raises
     ------
-    OSError
-        If the file cannot be read.
+    VolumeError
+        If the header cannot be read, or its data file is missing or lies outside its folder.
     """
-    if path.suffix.lower() not in (".nhdr", ".mhd"):
+    named = _NAMED.get(path.suffix.lower())
+    if named is None:
         return []
-    with path.open("rb") as file:
-        names = _DATA_FILE.findall(file.read(_LONGEST_HEADER))
-    decoded = [name.decode(errors="surrogateescape") for name in names]
-    # some headers say LIST or LOCAL here
-    return [name for name in decoded if (path.parent / name).is_file()]
+    try:
+        name = named(path)
+    except VolumeError as error:
+        raise VolumeError(f"{path}: {error}") from error
+    return [] if name is None else [name]

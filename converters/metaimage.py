@@ -135,6 +135,29 @@ def read(path: Path) -> Volume:
         )
 
 
+def data_file(path: Path) -> str | None:
+    """Return what the header calls its data file, None where the data lie behind the header.
+
+    Raises
+    ------
+    VolumeError
+        If the header is damaged, or the file is missing, lies outside the header's folder, or is one of many.
+    """
+    with guarded("MetaImage"):
+        fields, _ = _fields(path)
+        name = _data_file(fields)
+        if name is not None:
+            beside(path, name)
+        return name
+
+
+def _data_file(fields: Mapping[str, str]) -> str | None:
+    name = fields["ElementDataFile"]
+    if PATTERN.search(name):
+        raise VolumeError("its data lie in several files: only one can be read")
+    return None if name.upper() == "LOCAL" else name
+
+
 def _numbers(values: Any) -> str:
     return " ".join(map(number, np.ravel(values)))
 
@@ -187,14 +210,12 @@ def _size(fields: Mapping[str, str]) -> tuple[int, ...]:
 
 def _data(path: Path, start: int, fields: Mapping[str, str], count: int) -> NDArray[Any]:
     """Return the numbers of the file itself or of the one it names."""
-    name, kind = fields["ElementDataFile"], fields["ElementType"]
-    if PATTERN.search(name):
-        raise VolumeError("its data lie in several files: only one can be read")
+    name, kind = _data_file(fields), fields["ElementType"]
     if kind not in _DTYPES:
         raise VolumeError(f"its header has the ElementType {kind!r}; known are {', '.join(_DTYPES)}")
     big = _true(fields, "BinaryDataByteOrderMSB") or _true(fields, "ElementByteOrderMSB")
     dtype = np.dtype((">" if big else "<") + _DTYPES[kind])
-    file = path if name.upper() == "LOCAL" else beside(path, name)
+    file = path if name is None else beside(path, name)
     skip = int(fields.get("HeaderSize", 0))
     start = (start if file == path else 0) + max(skip, 0)
     if _true(fields, "CompressedData"):

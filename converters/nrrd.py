@@ -104,6 +104,28 @@ def read(path: Path) -> Volume:
         return sidecar.restore(stored, document, spacing=spacing, origin=origin, direction=direction)
 
 
+def data_file(path: Path) -> str | None:
+    """Return what the header calls its data file, None where the data lie behind the header.
+
+    Raises
+    ------
+    VolumeError
+        If the header is damaged, or the file is missing or lies outside the header's folder.
+    """
+    import nrrd
+
+    with guarded("NRRD"), path.open("rb") as file:
+        name = _data_file(nrrd.read_header(_header_lines(file)))
+        if name is not None:
+            beside(path, name)
+        return name
+
+
+def _data_file(header: Header) -> str | None:
+    name = header.get("data file", header.get("datafile"))
+    return None if name is None else str(name)
+
+
 def _header_lines(file: BinaryIO) -> list[str]:
     """Return the lines of the header; pynrrd would drop all letters beyond ASCII, even in file names."""
     lines = []
@@ -177,7 +199,7 @@ def _role(header: Header, axis: int) -> str:
 def _data(header: Header, file: BinaryIO, path: Path) -> NDArray[Any]:
     """Return the array of the file, shape `sizes` reversed; `file` stands behind the header."""
     inner = {field: value for field, value in header.items() if field not in ("data file", "datafile")}
-    name = header.get("data file", header.get("datafile"))
+    name = _data_file(header)
     if name is None:
         return _decode(inner, file)
     with beside(path, name).open("rb") as data:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from converters import Encoding, nrrd
+from converters import Encoding, nrrd, sidecar
 from converters.data_files import data_files
 
 from ..errors import PresetError
@@ -40,21 +40,29 @@ def write_bundle(scenes: Sequence[Scene], path: Path) -> None:
     Raises
     ------
     PresetError
-        If a name is none for Slicer, or a header names its data by a whole path.
+        If a name is none for Slicer, or a volume's file lies at a place that no bundle can have.
+    VolumeError
+        If a header cannot be read, or its data file is missing or lies outside its folder.
     """
-    folders = _folders(scenes)
+    files = [_files(scene.path) for scene in scenes]
+    folders = _folders(files)
     placed = [
         replace(scene, file=f"{folder}/{scene.path.name}")
         for scene, folder in zip(scenes, folders, strict=True)
     ]
     stills = [f"{scene.file}.first.nrrd" if scene.frames else "" for scene in placed]
     with zipfile.ZipFile(path, "w") as bundle, TemporaryDirectory(dir=path.parent) as scratch:
-        top = _NO_NAME.sub("_", path.stem)
+        top = _top(path.stem)
         shader = f"Data/{scenes[0].path.name}.sp" if len(scenes) == 1 else ""
         _add_text(bundle, f"{top}/{top}.mrml", mrml(placed, stills, shader))
-        for scene, folder, still in zip(scenes, folders, stills, strict=True):
-            for file, place in _files(scene.path):
-                _add(bundle, f"{top}/{folder}/{place}", file)
+        members = {
+            f"{top}/{folder}/{place}": file
+            for folder, found in zip(folders, files, strict=True)
+            for place, file in found.items()
+        }
+        for name, file in members.items():
+            _add(bundle, name, file)
+        for scene, still in zip(scenes, stills, strict=True):
             if still:
                 first = Path(scratch, "first.nrrd")
                 nrrd.write(scene.volume, first, scene.volume.encoding or Encoding())
@@ -63,21 +71,35 @@ def write_bundle(scenes: Sequence[Scene], path: Path) -> None:
             _add_text(bundle, f"{top}/{shader}", shader_property(scenes[0].volume))
 
 
-def _folders(scenes: Sequence[Scene]) -> list[str]:
-    """Return where the files of each volume lie; those of one name need folders of their own."""
-    names = [scene.path.name for scene in scenes]
-    if len(set(names)) == len(names):
-        return ["Data"] * len(names)
-    return [f"Data/{number}" for number, _ in enumerate(names, start=1)]
+def _top(stem: str) -> str:
+    """Return what the bundle's folder is called; blanks and dots at the end are no part of it on Windows."""
+    return _NO_NAME.sub("_", stem).rstrip(" .") or "scene"
 
 
-def _files(path: Path) -> Iterable[tuple[Path, str]]:
-    """Yield the files of a volume, and their places relative to it."""
-    for name in (path.name, *data_files(path), path.name + ".json"):
-        if PurePath(name).is_absolute():
+def _folders(files: Sequence[dict[str, Path]]) -> list[str]:
+    """Return where the files of each volume lie; different ones of one name need folders of their own."""
+    found: dict[str, set[Path]] = {}
+    for place, file in (item for those in files for item in those.items()):
+        found.setdefault(place, set()).add(file.resolve())
+    if all(len(those) == 1 for those in found.values()):
+        return ["Data"] * len(files)
+    return [f"Data/{number}" for number in range(1, len(files) + 1)]
+
+
+def _files(path: Path) -> dict[str, Path]:
+    """Return the files of a volume, by their places relative to it."""
+    files = {path.name: path}
+    for name in data_files(path):
+        place = PurePath(name)
+        if place.is_absolute() or ".." in place.parts:
             raise PresetError(f"{path}: its data file {name} lies at a place that no bundle can have")
-        if (file := path.parent / name).is_file():
-            yield file, PurePath(name).as_posix()
+        files[place.as_posix()] = path.parent / place
+    side = sidecar.path_of(path)
+    if side.is_file():
+        if not side.resolve().is_relative_to(path.parent.resolve()):
+            raise PresetError(f"{path}: its side-car {side.name} lies outside the volume's folder")
+        files[side.name] = side
+    return files
 
 
 def _add(bundle: zipfile.ZipFile, name: str, file: Path) -> None:
@@ -93,6 +115,8 @@ def _add_text(bundle: zipfile.ZipFile, name: str, text: str) -> None:
 
 def _member(name: str) -> zipfile.ZipInfo:
     """Return a member without time, the same on every machine."""
+    if ".." in PurePosixPath(name).parts:
+        raise PresetError(f"{name!r}: would unpack outside the bundle's folder")
     member = zipfile.ZipInfo(checked(name))
     member.create_system = 3  # Unix, wherever this runs
     member.external_attr = 0o100644 << 16

@@ -127,13 +127,20 @@ class _Part:
 
 
 def _names(scenes: Sequence[Scene]) -> list[str]:
-    """Return what the volumes are called in Slicer's lists, with their files where they are called alike."""
+    """Return what the volumes are called in Slicer's lists, with their files where they are called alike.
+
+    Files of one name, which lie in different folders, are counted.
+    """
     count = Counter(scene.volume.name for scene in scenes)
-    return [
+    names = [
         scene.volume.name
         if count[scene.volume.name] == 1
         else f"{scene.volume.name} ({PurePosixPath(scene.file).name})"
         for scene in scenes
+    ]
+    return [
+        name if names.count(name) == 1 else f"{name} {names[: place + 1].count(name)}"
+        for place, name in enumerate(names)
     ]
 
 

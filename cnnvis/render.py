@@ -51,6 +51,7 @@ class _PictureSize(click.ParamType):
     help="dark, black, grey, light, white or any colour; text and lines follow. Default: dark.",
 )
 @click.option("--axes", is_flag=True, help="Label the axes: positions in the image, channels.")
+@click.option("--no-outline", is_flag=True, help="Leave the edges of the volume's box out.")
 @click.option("--no-legend", is_flag=True, help="Leave the strip with source, range and colours out.")
 @click.option("--turn", type=int, metavar="N", help="Pictures of a whole turn. Default: 36.")
 @click.option("--frame", type=int, metavar="N", help="Only frame N of a series, counted from 0.")
@@ -76,6 +77,7 @@ def command(
     out: Path,
     preset: str | Path | None,
     size: tuple[int, int] | None,
+    no_outline: bool,
     no_legend: bool,
     turn: int | None,
     frame: int | None,
@@ -108,7 +110,8 @@ def command(
     from .pictures import fitted_to, save_png
     from .progress import progress
 
-    seen = View(**{name: value for name, value in view.items() if value is not None})
+    given = {name: value for name, value in view.items() if value is not None}
+    seen = View(outline=not no_outline, **given)
     look = _Look(size or (_SIZE_OF_GIF if _kind(out) == ".gif" else _SIZE), not no_legend, seen)
     _check(out, look.size, turn, fps, renderer)
     whole = open_frames(volume_paths, labels)

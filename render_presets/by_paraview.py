@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +18,7 @@ from converters import extension_of, write
 from converters.errors import CnnVisError
 from converters.volume import Volume
 
-from .drawing import STRIP, add_label, add_strip
+from .drawing import STRIP, add_label, add_strip, check_size
 from .errors import PresetError
 from .paraview import script
 from .scene import Scene
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 PATIENCE = 300
 """Seconds that a picture may take."""
+
+START, END = 30, 5
+"""Seconds that a display may take to say its number, and to end."""
 
 _FOREIGN = ("PYTHON", "VIRTUAL_ENV", "XDG_")
 """What variables are called that name packages and settings of our Python, not of ParaView's."""
@@ -50,7 +55,7 @@ def render_by_paraview(
     volume, fitted, size, legend
         As in `render`. ParaView's own colour bar is in the picture too.
     view : View, optional
-        Its angles; ParaView's script knows nothing of the rest.
+        Its angles and outline; ParaView's script knows nothing of the rest.
     source : (Path, str or None), optional
         The volume's file and its preset, if the file is to be opened as it is; else, and where ParaView does
         not read such files, a copy is.
@@ -60,12 +65,13 @@ def render_by_paraview(
     Raises
     ------
     PresetError
-        If there is no pvbatch, it fails, or the view has settings that it cannot take.
+        If there is no pvbatch, it fails, or the size or the view has what it cannot take.
     """
     from PIL import Image
 
+    check_size(size)
     view = view or View()
-    if view != View(azimuth=view.azimuth, elevation=view.elevation):
+    if view != View(azimuth=view.azimuth, elevation=view.elevation, outline=view.outline):
         raise PresetError("ParaView's script takes azimuth and elevation, but no zoom, background or axes")
     if shutil.which("pvbatch") is None:
         raise PresetError("ParaView's pvbatch is not on the PATH; on Debian and Ubuntu: apt install paraview")
@@ -91,7 +97,7 @@ def screenshot(script: Path, home: Path, size: tuple[int, int], view: View) -> P
     size : tuple of int
         Width and height of the picture.
     view : View
-        Its angles.
+        Its angles and outline.
 
     Returns
     -------
@@ -106,8 +112,9 @@ def screenshot(script: Path, home: Path, size: tuple[int, int], view: View) -> P
     out = home / "picture.png"
     sizes = ["--size", "{}x{}".format(*size)]
     angles = [f"--azimuth={view.azimuth:g}", f"--elevation={view.elevation:g}"]
+    left_out = "--no-legend" if view.outline else "--bare"
     with _display() as display:
-        command = ["pvbatch", str(script), "--no-legend", "--screenshot", str(out), *sizes, *angles]
+        command = ["pvbatch", str(script), left_out, "--screenshot", str(out), *sizes, *angles]
         said = _run(command, home, display)
     if not out.is_file():
         raise PresetError(f"pvbatch drew nothing: {said or 'it does not say why'}")
@@ -165,7 +172,8 @@ def _run(command: Sequence[str], home: Path, display: str | None) -> str:
 def _display() -> Iterator[str | None]:
     """Yield the name of a new display where there is none, None where none can be made or none is needed.
 
-    Xvfb finds a free number by itself; xvfb-run looks for one beforehand, and two may find the same.
+    Xvfb finds a free number by itself; xvfb-run looks for one beforehand, and two may find the same. One that
+    says no number is done without: what pvbatch cannot do then, it tells itself.
     """
     server = shutil.which("Xvfb")
     if os.environ.get("DISPLAY") or server is None:
@@ -174,11 +182,28 @@ def _display() -> Iterator[str | None]:
         return
     command = [server, "-displayfd", "1", "-noreset", "-screen", "0", "1280x1024x24"]
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as child:
         try:
             assert child.stdout is not None
-            number = child.stdout.readline().strip()
+            number = _line(child.stdout.fileno(), START)
             yield f":{number}" if number else None
         finally:
             child.terminate()
+            try:
+                child.wait(END)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def _line(pipe: int, seconds: float) -> str:
+    """Return the first line that comes out of a pipe; nothing if it is not whole in time."""
+    said, latest = b"", time.monotonic() + seconds
+    # the end of the line may come later than the rest of it
+    while not said.endswith(b"\n"):
+        ready, _, _ = select.select([pipe], [], [], max(0.0, latest - time.monotonic()))
+        part = os.read(pipe, 1) if ready else b""
+        if not part:
+            return ""
+        said += part
+    return said.decode(errors="replace").strip()

@@ -18,7 +18,9 @@ FILL = 0.92
 """Part of the picture that the volume fills in the narrower direction."""
 
 UP: Vector = (0.0, -1.0, 0.0)
-_STEEP = 89.0
+
+STEEP = 89.0
+"""From this elevation on, above or below, `UP` is too near to the view to say what is up in the picture."""
 
 
 @dataclass(frozen=True)
@@ -161,8 +163,7 @@ def _camera(
     # a narrower opening enlarges without a step into the volume
     narrowed = 2 * math.degrees(math.atan(math.tan(math.radians(VIEW_ANGLE) / 2) / zoom))
     angle = VIEW_ANGLE if zoom == 1 else narrowed
-    # from straight above or below, this alone says what is up
-    up = UP if abs(elevation) < _STEEP else _vector(-axes[1])
+    up = UP if abs(elevation) < STEEP else _vector(-axes[1])
     return Camera(_vector(center - (distance or 1.0) * axes[2]), _vector(center), up, angle)
 
 

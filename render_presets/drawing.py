@@ -11,7 +11,7 @@ import numpy as np
 from converters.volume import Volume
 
 from .errors import PresetError
-from .theme import DARK, Color, Theme
+from .theme import DARK, Color, Theme, fractions
 from .transfer import Fitted
 from .values import missing
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFont import FreeTypeFont, ImageFont
 
-BACKGROUND = (0.11, 0.12, 0.14)
-"""Behind volumes, as viewers are told: red, green, blue in 0..1."""
-
-OUTLINE = (0.55, 0.57, 0.62)
-"""The edges of their boxes."""
+BACKGROUND, OUTLINE = fractions(DARK.paper), fractions(DARK.outline)
+"""What is behind volumes, and the edges of their boxes, as viewers are told: red, green, blue in 0..1."""
 
 INK, FAINT, PAPER = DARK.ink, DARK.faint, DARK.paper
 """Colours of text, of what is less important, and of what is behind, in pictures of ours."""
+
+SMALLEST, LARGEST = (200, 150), 4096
+"""Least width and height of a picture, and most of both, in pixels."""
 
 STRIP = 56
 _MARGIN, _BAR = 14, (200, 10)
@@ -55,6 +55,14 @@ def check_frames(volume: Volume) -> None:
         )
 
 
+def check_size(size: tuple[int, int]) -> None:
+    """Raise PresetError if a picture's width and height, with the strip, are out of range."""
+    width, height = size
+    if not (SMALLEST[0] <= width <= LARGEST and SMALLEST[1] <= height <= LARGEST):
+        least = " x ".join(map(str, SMALLEST))
+        raise PresetError(f"a picture has {least} to {LARGEST} x {LARGEST} pixels, not {width} x {height}")
+
+
 def number(value: float | np.floating) -> str:
     """Return a number as short as a legend wants it."""
     return f"{value:.3g}" if value else "0"
@@ -81,35 +89,48 @@ def meaning(volume: Volume) -> str:
 
 def add_strip(picture: Image, volume: Volume, fitted: Fitted, theme: Theme = DARK) -> Image:
     """Return the picture with a strip below that holds the volume's caption and the colour bar."""
+    return stacked(picture, strip(picture.width, volume, fitted, theme))
+
+
+def stacked(above: Image, below: Image) -> Image:
+    """Return two pictures of one width as one."""
+    from PIL import Image
+
+    whole = Image.new("RGB", (above.width, above.height + below.height))
+    whole.paste(above, (0, 0))
+    whole.paste(below, (0, above.height))
+    return whole
+
+
+def strip(width: int, volume: Volume, fitted: Fitted, theme: Theme = DARK) -> Image:
+    """Return the strip by itself. Its caption takes a look at all values of the volume."""
     from PIL import Image, ImageDraw
 
-    width, height = picture.size
-    whole = Image.new("RGB", (width, height + STRIP), theme.paper)
-    whole.paste(picture, (0, 0))
-    draw = ImageDraw.Draw(whole)
+    made = Image.new("RGB", (width, STRIP), theme.paper)
+    draw = ImageDraw.Draw(made)
     bar = min(_BAR[0], width // 3)
     room = width - bar - 4 * _MARGIN
     lines = zip(caption(volume), (14, 12), (theme.ink, theme.faint), strict=True)
     for line, (text, size, ink) in enumerate(lines):
-        draw.text((_MARGIN, height + 10 + 20 * line), shortened(draw, text, size, room), ink, font(size))
-    corner = (width - _MARGIN - bar, height + 21)
+        draw.text((_MARGIN, 10 + 20 * line), shortened(draw, text, size, room), ink, font(size))
+    corner = (width - _MARGIN - bar, 21)
     title = shortened(draw, meaning(volume), 12, bar)
-    draw.text((corner[0] + bar / 2, height + 3), title, theme.faint, font(12), anchor="ma")
-    _color_bar(whole, corner, (bar, _BAR[1]), fitted, theme)
-    return whole
+    draw.text((corner[0] + bar / 2, 3), title, theme.faint, font(12), anchor="ma")
+    _color_bar(made, corner, (bar, _BAR[1]), fitted, theme)
+    return made
 
 
 def _color_bar(
-    whole: Image, corner: tuple[int, int], size: tuple[int, int], fitted: Fitted, theme: Theme
+    picture: Image, corner: tuple[int, int], size: tuple[int, int], fitted: Fitted, theme: Theme
 ) -> None:
     from PIL import Image, ImageDraw
 
     low, high = fitted.range
     colors = fitted.rgba(np.linspace(low, high, size[0]))[:, :3]
     row = np.rint(255 * colors).astype(np.uint8)
-    whole.paste(Image.fromarray(np.repeat(row[np.newaxis], size[1], axis=0)), corner)
+    picture.paste(Image.fromarray(np.repeat(row[np.newaxis], size[1], axis=0)), corner)
     (x, y), (width, height) = corner, size
-    draw = ImageDraw.Draw(whole)
+    draw = ImageDraw.Draw(picture)
     draw.rectangle((x - 1, y - 1, x + width, y + height), outline=theme.faint)
     below = y + height + 4
     for at, anchor, value in ((x, "la", low), (x + width, "ra", high)):
@@ -148,8 +169,8 @@ def shortened(draw: Any, text: str, size: int, room: float) -> str:
 def _size(volume: Volume) -> str:
     width, height, depth = volume.size
     layout = volume.facts.get("layout")
-    stacked = isinstance(layout, Mapping) and layout.get("kind") == "stack"
-    return f"{depth} channels of {width} x {height}" if stacked else f"{width} x {height} x {depth}"
+    channels = isinstance(layout, Mapping) and layout.get("kind") == "stack"
+    return f"{depth} channels of {width} x {height}" if channels else f"{width} x {height} x {depth}"
 
 
 def _order(volume: Volume) -> str:

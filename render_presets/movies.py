@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -23,7 +25,7 @@ RATES = (0.1, 50.0)
 """Pictures a second. Browsers slow down a GIF of more, and its clock counts hundredths."""
 
 PATIENCE = 600
-"""Seconds that ffmpeg may take after the last picture."""
+"""Seconds that ffmpeg may take for a picture, and after the last one."""
 
 _COLORS = 255
 """Colours of a GIF; one more is left for what has not changed."""
@@ -204,15 +206,45 @@ def _fed(child: subprocess.Popen[bytes], pictures: Iterable[Image]) -> bool:
     assert pipe is not None
     for picture in pictures:
         try:
-            pipe.write(picture.tobytes())
+            with _watched(child):
+                pipe.write(picture.tobytes())
         except BrokenPipeError:
             return False
     try:
-        pipe.close()
-        child.wait(PATIENCE)
-    except (BrokenPipeError, subprocess.TimeoutExpired):
+        with _watched(child):
+            pipe.close()
+            child.wait()
+    except BrokenPipeError:
         return False
     return True
+
+
+@contextlib.contextmanager
+def _watched(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """End ffmpeg if what is done with it takes too long, as it may stop to read without an end.
+
+    Raises
+    ------
+    _MovieError
+        If it was ended.
+    """
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        child.kill()
+
+    timer = threading.Timer(PATIENCE, give_up)
+    timer.start()
+    try:
+        yield
+    except BrokenPipeError:
+        if not late.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise _MovieError(f"ffmpeg was not done after {PATIENCE} seconds")
 
 
 MOVIES: dict[str, Callable[[Iterable[Image], Path, tuple[int, int], float, Sequence[Color]], None]] = {

@@ -20,7 +20,7 @@ from converters.volume import Volume
 from . import offscreen
 from .camera import Camera, corners, extent
 from .texture import leveled, levels, solid
-from .theme import Theme
+from .theme import Theme, fractions
 from .transfer import Fitted
 
 PATIENCE = 300
@@ -161,8 +161,8 @@ def sample_distance(volume: Volume) -> float:
 def _stage(fitted: Fitted, size: tuple[int, int], theme: Theme, outline: bool) -> dict[str, Any]:
     return {
         "size": size,
-        "background": [part / 255 for part in theme.paper],
-        "line": [part / 255 for part in theme.outline],
+        "background": fractions(theme.paper),
+        "line": fractions(theme.outline),
         "outline": outline,
         "colors": fitted.colors,
         "opacities": fitted.opacities,

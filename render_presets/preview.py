@@ -12,7 +12,7 @@ from converters.volume import Volume
 
 from .axes import label_axes
 from .camera import Camera, camera, turntable
-from .drawing import STRIP, add_label, add_strip, check_frames
+from .drawing import STRIP, add_label, check_frames, check_size, stacked, strip
 from .errors import PresetError
 from .painter import NoPictureError, Painter
 from .projection import project
@@ -22,9 +22,6 @@ from .view import View
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-SMALLEST, LARGEST = (200, 150), 4096
-"""Least width and height of a picture, and most of both, in pixels."""
 
 TURNS = (2, 720)
 """How many pictures a turntable may have."""
@@ -156,12 +153,7 @@ class _Canvas:
     view: View
 
     def __post_init__(self) -> None:
-        width, height = self.size
-        if not (SMALLEST[0] <= width <= LARGEST and SMALLEST[1] <= height <= LARGEST):
-            least = " x ".join(map(str, SMALLEST))
-            raise PresetError(
-                f"a picture has {least} to {LARGEST} x {LARGEST} pixels, not {width} x {height}"
-            )
+        check_size(self.size)
 
     @property
     def inner(self) -> tuple[int, int]:
@@ -181,11 +173,15 @@ class _Canvas:
             label_axes(picture, volume, eye, self.view.theme)
         return picture
 
-    def finished(self, picture: Image, volume: Volume, fitted: Fitted, label: str) -> Image:
+    def strip(self, volume: Volume, fitted: Fitted) -> Image | None:
+        """Return the strip below pictures of a volume, if there is one."""
+        return strip(self.size[0], volume, fitted, self.view.theme) if self.legend else None
+
+    def finished(self, picture: Image, below: Image | None, label: str) -> Image:
         """Return the picture with its label and its strip."""
         if label:
             add_label(picture, label, self.view.theme)
-        return add_strip(picture, volume, fitted, self.view.theme) if self.legend else picture
+        return picture if below is None else stacked(picture, below)
 
 
 def _frames(
@@ -193,7 +189,8 @@ def _frames(
 ) -> Iterator[Image]:
     view, size, able = canvas.view, None, True
     with Painter(fitted, canvas.inner, view.theme, view.outline) as painter:
-        for index, volume in enumerate(volumes):
+        for index in range(len(volumes)):
+            volume = volumes[index]
             check_frames(volume)
             if size is None:
                 size = volume.size
@@ -211,8 +208,11 @@ def _frames(
                     note = f"a plain projection instead of a 3-D picture: {reason}"
                     warnings.warn(note, CnnVisWarning, stacklevel=3)
             if not able:
-                picture = project(volume, fitted, canvas.inner, view.theme)
-            yield canvas.finished(picture, volume, fitted, labels[index] if labels else "")
+                picture = project(volume, fitted, canvas.inner, view.theme, view.outline)
+            below = canvas.strip(volume, fitted)
+            # or there would be two while the next one is read
+            del volume
+            yield canvas.finished(picture, below, labels[index] if labels else "")
 
 
 def _turned(volume: Volume, fitted: Fitted, count: int, canvas: _Canvas, label: str) -> Iterator[Image]:
@@ -220,10 +220,11 @@ def _turned(volume: Volume, fitted: Fitted, count: int, canvas: _Canvas, label: 
     eyes = turntable(
         thickened(volume), count, canvas.aspect, view.azimuth, view.elevation, view.zoom, view.fill
     )
+    below = canvas.strip(volume, fitted)
     with Painter(fitted, canvas.inner, view.theme, view.outline) as painter:
         try:
             painter.show(volume)
             for eye in eyes:
-                yield canvas.finished(canvas.seen(painter, eye, volume), volume, fitted, label)
+                yield canvas.finished(canvas.seen(painter, eye, volume), below, label)
         except NoPictureError as reason:
             raise PresetError(f"without VTK there is no turntable: {reason}") from reason

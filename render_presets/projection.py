@@ -39,7 +39,13 @@ class _Placement:
     shift: tuple[float, float]
 
 
-def project(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600), theme: Theme = DARK) -> Image:
+def project(
+    volume: Volume,
+    fitted: Fitted,
+    size: tuple[int, int] = (800, 600),
+    theme: Theme = DARK,
+    outline: bool = True,
+) -> Image:
     """Draw a volume in oblique projection: upright, row 0 on top, slice 0 in front.
 
     Parameters
@@ -53,6 +59,8 @@ def project(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600), 
         Width and height of the picture in pixels.
     theme : Theme
         Colours of background and box.
+    outline : bool
+        Whether the box is drawn.
 
     Returns
     -------
@@ -69,11 +77,13 @@ def project(volume: Volume, fitted: Fitted, size: tuple[int, int] = (800, 600), 
     check_frames(volume)
     place = _place(volume, size)
     picture = Image.new("RGB", size, theme.paper)
-    _draw(picture, _far_edges(place), _halfway(theme.outline, theme.paper))
+    if outline:
+        _draw(picture, _far_edges(place), _halfway(theme.outline, theme.paper))
     light, clear = _composite(volume, fitted, size, place)
     mixed = 255 * light + clear * np.asarray(picture, np.float32)
     picture = Image.fromarray(np.rint(mixed).clip(0, 255).astype(np.uint8))
-    _draw(picture, _near_edges(place), theme.outline)
+    if outline:
+        _draw(picture, _near_edges(place), theme.outline)
     return picture
 
 

@@ -63,6 +63,12 @@ def theme(background: str) -> Theme:
     return Theme(paper, ink, _mixed(ink, paper, _FAINT), _mixed(ink, paper, _OUTLINE))
 
 
+def fractions(color: Color) -> tuple[float, float, float]:
+    """Return a colour in 0..1, as viewers are told; with so many digits that it is exactly the same."""
+    red, green, blue = (round(part / 255, 3) for part in color)
+    return red, green, blue
+
+
 def contrast(one: Color, other: Color) -> float:
     """Return the contrast ratio of two colours, 1 to 21 (WCAG 2.2: relative luminance, contrast ratio)."""
     dark, light = sorted((_luminance(one), _luminance(other)))

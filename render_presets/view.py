@@ -28,7 +28,7 @@ class View:
     axes : bool
         Whether the box's edges are labelled: names, units, numbers at the ends.
     outline : bool
-        Whether the edges of the box are drawn; a projection has them always.
+        Whether the edges of the box are drawn.
 
     Raises
     ------

@@ -13,9 +13,10 @@ import numpy as np
 
 from converters.volume import IDENTITY, Volume
 
-from ..camera import AZIMUTH, ELEVATION, FILL, VIEW_ANGLE
+from ..camera import AZIMUTH, ELEVATION, FILL, STEEP, VIEW_ANGLE
 from ..drawing import BACKGROUND, INK, OUTLINE, printable
 from ..scene import Scene
+from ..theme import fractions
 from .presets import color_points, opacity_points
 
 DIRECTED = (".vti", ".hdf", ".pvd", ".vti.series")
@@ -61,11 +62,12 @@ def script(scenes: Sequence[Scene]) -> str:
     constants = {
         "BACKGROUND": list(BACKGROUND),
         "OUTLINE": list(OUTLINE),
-        "INK": [round(part / 255, 3) for part in INK],
+        "INK": list(fractions(INK)),
         "AZIMUTH": AZIMUTH,
         "ELEVATION": ELEVATION,
         "VIEW_ANGLE": VIEW_ANGLE,
         "FILL": FILL,
+        "STEEP": STEEP,
     }
     lines = ["VOLUMES = [", *map(_literal, volumes), "]"]
     lines += [f"{name} = {value!a}" for name, value in constants.items()]

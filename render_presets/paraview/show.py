@@ -26,7 +26,7 @@ Vector = Sequence[float]
 # <scene>
 VOLUMES: list[dict[str, Any]] = []
 BACKGROUND = OUTLINE = INK = [0.0, 0.0, 0.0]
-AZIMUTH = ELEVATION = VIEW_ANGLE = FILL = 1.0
+AZIMUTH = ELEVATION = VIEW_ANGLE = FILL = STEEP = 1.0
 # </scene>
 
 BAR_LENGTH, BAR_GAP, ROOM_FOR_BARS = 0.22, 0.08, 0.12
@@ -328,7 +328,9 @@ def look_at(
         focus = [f + (least + most + more * start) / 2 * n for f, n in zip(focus, axis)]
     view.CameraFocalPoint = focus
     view.CameraPosition = [f + (start - middle) * n for f, n in zip(focus, ahead)]
-    view.CameraViewUp = [0.0, -1.0, 0.0]
+    # from straight above or below, -y lies along the view
+    steep = abs(options.elevation) >= STEEP
+    view.CameraViewUp = [-n for n in down] if steep else [0.0, -1.0, 0.0]
     view.CameraViewAngle = VIEW_ANGLE
     view.CameraParallelProjection = 0
     view.CenterOfRotation = focus

@@ -87,6 +87,15 @@ def test_a_gif_of_one_volume_turns(cnnvis, files, tmp_path):
     assert all((frame[:-STRIP] != frames[0][:-STRIP]).any() for frame in frames[1:])
 
 
+def test_the_box_is_left_out(cnnvis, tmp_path):
+    write(Volume(np.zeros((5, 7, 11))), tmp_path / "v.nrrd")
+    call = ("render", tmp_path / "v.nrrd", "-o", tmp_path / "out.png", *SIZE, "--no-legend")
+    for more, empty in ((), False), (("--no-outline",), True):
+        assert cnnvis(*call, *more).code == 0
+        drawn = png(tmp_path / "out.png")
+        assert (drawn == drawn[0, 0]).all() == empty
+
+
 def test_labels_replace_those_of_the_files(cnnvis, files, tmp_path):
     words = [word for label in ("one", "two", "three") for word in ("--label", label)]
     plain, labelled = tmp_path / "plain.gif", tmp_path / "labelled.gif"

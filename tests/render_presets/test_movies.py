@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import time
 
 import numpy as np
 import pytest
@@ -101,20 +103,53 @@ def test_mp4_without_ffmpeg(tmp_path, monkeypatch):
         check_movie(tmp_path / "out.mp4", SIZE, 4, 5)
 
 
+def program(folder, monkeypatch, code):
+    """Put a shell script in the place of ffmpeg."""
+    ffmpeg = folder / "bin" / "ffmpeg"
+    ffmpeg.parent.mkdir()
+    ffmpeg.write_text(f"#!/bin/sh\n{code}\n")
+    ffmpeg.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{ffmpeg.parent}{os.pathsep}{os.environ['PATH']}")
+
+
 @pytest.mark.parametrize(
     ("code", "message"), [("exit 3", "code 3"), ("echo no codec >&2; exit 1", "no codec")]
 )
 def test_ffmpeg_that_fails(tmp_path, monkeypatch, code, message):
-    program = tmp_path / "bin" / "ffmpeg"
-    program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\n{code}\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(program.parent))
+    program(tmp_path, monkeypatch, code)
     out = tmp_path / "out"
     out.mkdir()
     with pytest.raises(PresetError, match=rf"out\.mp4: ffmpeg ended with .*{message}"):
         save_movie(pictures(30), out / "out.mp4", SIZE, 30, 5)
     assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "code", ["exec sleep 60", "cat >&2; exec sleep 60"], ids=["reads nothing", "does not end"]
+)
+def test_ffmpeg_that_hangs(tmp_path, monkeypatch, code):
+    program(tmp_path, monkeypatch, code)
+    monkeypatch.setattr(movies, "PATIENCE", 0.5)
+    out = tmp_path / "out"
+    out.mkdir()
+    start = time.monotonic()
+    # more than a pipe holds
+    with pytest.raises(PresetError, match=r"out\.mp4: ffmpeg was not done after 0\.5 seconds"):
+        save_movie(pictures(30), out / "out.mp4", SIZE, 30, 5)
+    assert time.monotonic() - start < 20
+    assert list(out.iterdir()) == []
+
+
+def test_a_picture_may_take_its_time(tmp_path, monkeypatch):
+    program(tmp_path, monkeypatch, 'cat >&2; for out; do :; done; echo movie >"${out#file:}"')
+    monkeypatch.setattr(movies, "PATIENCE", 0.5)
+
+    def slow():
+        for picture in pictures(3):
+            time.sleep(0.3)
+            yield picture
+
+    assert save_movie(slow(), tmp_path / "out.mp4", SIZE, 3, 5).read_text() == "movie\n"
 
 
 @pytest.mark.parametrize("kind", movies.MOVIES)

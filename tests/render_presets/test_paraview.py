@@ -126,13 +126,15 @@ def test_script_says_which_vtkhdf_is_not_played(tmp_path, shown, version, direct
 @pytest.mark.parametrize(
     "volume", [ramp(), block(), ramp().replace(direction=TURNED)], ids=["ramp", "block", "turned"]
 )
-def test_script_has_our_camera(tmp_path, shown, volume):
+@pytest.mark.parametrize("angles", [(), (-40, 90), (70, -90), (200, 88.9)])
+def test_script_has_our_camera(tmp_path, shown, volume, angles):
     (tmp_path / "ramp.vti").touch()
-    simple = shown(paraview.script([scene()]), volume)
-    view, ours = simple.GetActiveViewOrCreate.return_value, camera(volume, 4 / 3)
+    words = [f"--{name}={angle}" for name, angle in zip(("azimuth", "elevation"), angles, strict=False)]
+    simple = shown(paraview.script([scene()]), volume, *words)
+    view, ours = simple.GetActiveViewOrCreate.return_value, camera(volume, 4 / 3, *angles)
     assert view.CameraPosition == pytest.approx(ours.position)
     assert view.CameraFocalPoint == pytest.approx(ours.focal_point)
-    assert view.CameraViewUp == list(ours.view_up)
+    assert view.CameraViewUp == pytest.approx(ours.view_up)
     simple.Interact.assert_called_once_with(view)
 
 

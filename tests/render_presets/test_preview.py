@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import sys
 import warnings
+import weakref
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice, product
 
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from converters import CnnVisWarning, Volume
-from render_presets import PresetError, View, animate, fit, load, painter, project, render, turn
+from render_presets import PresetError, View, animate, drawing, fit, load, painter, project, render, turn
 from render_presets.drawing import BACKGROUND, STRIP
 from tests.helpers import require
 from tests.render_presets.test_camera import on_screen
@@ -274,6 +276,39 @@ def test_frames_are_drawn_by_one_process(monkeypatch):
     fitted = fit(load("activation"), ramp())
     assert len(pictures_of(animate([ramp()] * 3, fitted, SIZE))) == 3
     assert [child.poll() is not None for child in started] == [True]
+
+
+class OneByOne(Sequence):
+    """Volumes of which the one before must be gone when the next one is made."""
+
+    def __init__(self, count):
+        self._count = count
+        self._last = lambda: None
+
+    def __len__(self):
+        return self._count
+
+    def __getitem__(self, index):
+        assert self._last() is None
+        volume = ramp()
+        self._last = weakref.ref(volume.data)
+        return volume
+
+
+@pytest.mark.parametrize("view", [View(), View(axes=True, background="light")])
+def test_one_volume_of_a_series_is_held_at_a_time(view):
+    fitted = fit(load("activation"), ramp())
+    assert len(pictures_of(animate(OneByOne(3), fitted, SIZE, view=view))) == 3
+
+
+@pytest.mark.parametrize(("count", "counted"), [(2, 1), (5, 1)])
+def test_the_caption_of_a_turntable_is_made_once(monkeypatch, count, counted):
+    seen = []
+    monkeypatch.setattr(drawing, "missing", lambda volume: seen.append(volume) or 3)
+    fitted = fit(load("activation"), ramp())
+    pictures = pictures_of(turn(ramp(), fitted, count, SIZE))
+    assert (len(pictures), len(seen)) == (count, counted)
+    assert all((picture[-STRIP:] == pictures[0][-STRIP:]).all() for picture in pictures)
 
 
 def test_labels_are_written_above():

@@ -82,6 +82,8 @@ def test_empty_volume_is_an_empty_box():
     pixels = np.asarray(project(volume, fit(load("activation"), volume), (320, 240)))
     drawn = (pixels != BEHIND).any(axis=2)
     assert 0.005 < drawn.mean() < 0.05
+    bare = np.asarray(project(volume, fit(load("activation"), volume), (320, 240), outline=False))
+    assert (bare == BEHIND).all()
 
 
 @pytest.mark.parametrize("preset", ["activation", "signed"])

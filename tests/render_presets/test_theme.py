@@ -5,8 +5,8 @@ from itertools import product
 import pytest
 
 from render_presets import PresetError
-from render_presets.drawing import BACKGROUND
-from render_presets.theme import backgrounds, contrast, theme
+from render_presets.drawing import BACKGROUND, OUTLINE
+from render_presets.theme import backgrounds, contrast, fractions, theme
 
 
 def test_text_is_readable_on_any_background():
@@ -24,8 +24,13 @@ def test_text_is_readable_on_any_background():
 def test_colours_by_name_and_number():
     assert theme("#0a141e").paper == (10, 20, 30)
     assert theme("white").paper == (255, 255, 255)
-    # what viewers are told
-    assert theme("dark").paper == tuple(round(255 * part) for part in BACKGROUND)
+
+
+def test_what_viewers_are_told_is_the_same_colour():
+    assert (fractions(theme("dark").paper), fractions(theme("dark").outline)) == (BACKGROUND, OUTLINE)
+    for color in [(n, (n + 85) % 256, 255 - n) for n in range(256)]:
+        # as OpenGL makes bytes of it
+        assert tuple(round(255 * part) for part in fractions(color)) == color
 
 
 def test_contrast():

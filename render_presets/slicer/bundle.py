@@ -62,11 +62,12 @@ def write_bundle(scenes: Sequence[Scene], path: Path) -> None:
         }
         for name, file in members.items():
             _add(bundle, name, file)
-        for scene, still in zip(scenes, stills, strict=True):
-            if still:
-                first = Path(scratch, "first.nrrd")
-                nrrd.write(scene.volume, first, scene.volume.encoding or Encoding())
-                _add(bundle, f"{top}/{still}", first)
+        # a series may be there twice
+        firsts = {still: scene.volume for scene, still in zip(scenes, stills, strict=True) if still}
+        for still, volume in firsts.items():
+            first = Path(scratch, "first.nrrd")
+            nrrd.write(volume, first, volume.encoding or Encoding())
+            _add(bundle, f"{top}/{still}", first)
         if shader:
             _add_text(bundle, f"{top}/{shader}", shader_property(scenes[0].volume))
 

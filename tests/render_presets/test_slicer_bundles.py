@@ -239,6 +239,16 @@ def test_data_of_one_name_do_not_meet_in_a_bundle(tmp_path):
             assert bundle.read(f"b/Data/{number + 1}/x.raw") == data
 
 
+def test_a_series_shown_twice_is_once_in_a_bundle(tmp_path):
+    path = tmp_path / "s.seq.nrrd"
+    series.write(series.gather([ramp(), ramp()], ["a.nrrd", "b.nrrd"]), path)
+    write_scene([path, path], tmp_path / "s.mrb")
+    with zipfile.ZipFile(tmp_path / "s.mrb") as bundle:
+        assert [name.removeprefix("s/Data/") for name in bundle.namelist()[1:]] == [
+            *("s.seq.nrrd", "s.seq.nrrd.json", "s.seq.nrrd.first.nrrd")
+        ]
+
+
 def test_data_that_headers_share_is_once_in_a_bundle(tmp_path):
     write(ramp(), tmp_path / "a.vox", headers=("mhd", "nhdr"))
     write_scene([tmp_path / "a.mhd", tmp_path / "a.nhdr"], tmp_path / "b.mrb")

@@ -1,4 +1,4 @@
-"""The gallery's page, read as text; tests/viewers/test_gallery.py looks at it in a browser."""
+"""The gallery's page, read as text; tests/viewers/gallery looks at it in a browser."""
 
 from __future__ import annotations
 

@@ -1,0 +1,25 @@
+"""The part of vtk.js in the gallery's page, built anew."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import ROOT, require
+
+pytestmark = pytest.mark.viewer
+
+
+def test_the_bundle_is_what_its_lock_builds(tmp_path: Path) -> None:
+    require(shutil.which("npm"), "npm")
+    source = tmp_path / "bundle"
+    shutil.copytree(ROOT / "bundle", source, ignore=shutil.ignore_patterns("node_modules"))
+    done = subprocess.run(["npm", "ci", "--silent"], cwd=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    subprocess.run(["node", "build.js", tmp_path], cwd=source, check=True, capture_output=True)
+    for name in ("vtk.min.js", "vtk.LICENSES.txt"):
+        kept = ROOT / "render_presets" / "gallery" / "page" / name
+        assert (tmp_path / name).read_bytes() == kept.read_bytes(), f"run make gallery-bundle: {name}"

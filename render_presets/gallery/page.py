@@ -15,6 +15,7 @@ from converters.errors import CnnVisError
 
 from ..drawing import BACKGROUND, OUTLINE
 from ..montage import NOT_FINITE
+from ..texture import HEADROOM
 
 SCRIPTS = (
     *("vtk.min.js", "values.js", "transfer.js", "camera.js", "reveal.js"),
@@ -37,7 +38,12 @@ def page(document: Mapping[str, Any], values: Sequence[str]) -> str:
         Base64, by the numbers that the document names.
     """
     scripts, style = [_part(name) for name in SCRIPTS], _part("page.css")
-    look = {"background": BACKGROUND, "outline": OUTLINE, "not_finite": NOT_FINITE}
+    look = {
+        "background": BACKGROUND,
+        "outline": OUTLINE,
+        "not_finite": NOT_FINITE,
+        "headroom": HEADROOM,
+    }
     parts = {
         "policy": _policy(scripts, style),
         "title": html.escape(_valid(str(document["title"]))),

@@ -8,7 +8,7 @@ const app = (() => {
   const FRAME_TIME = 900;
   const LOST = "The graphics card gave the 3-D view up. The slices work without; reload the page to try again.";
 
-  const state = { volume: null, orders: [], order: null, frame: 0, place: 0, data: null, cursor: null, playing: 0 };
+  const state = { volume: null, orders: [], order: null, frame: 0, place: 0, data: null, cursor: null, showing: null, playing: null };
 
   function made(tag, text, attributes = {}) {
     const element = document.createElement(tag);
@@ -130,12 +130,29 @@ const app = (() => {
     tell();
   }
 
-  /** Show the chosen frame in the chosen order; the slice stays the same one where there is one. */
-  async function show() {
+  /** Show the chosen frame in the chosen order, or say why not. */
+  function show() {
+    state.showing = unpackedAndDrawn();
+    return state.showing;
+  }
+
+  async function unpackedAndDrawn() {
     const { volume, frame } = state;
-    const data = await values.of(volume, frame);
-    if (volume !== state.volume || frame !== state.frame) return;
+    if (!volume.values.length) return notShown(volume.reason);
+    const asked = () => volume === state.volume && frame === state.frame;
+    try {
+      const data = await values.of(volume, frame);
+      if (asked()) draw(data);
+    } catch (error) {
+      if (asked()) notShown(error.message);
+    }
+  }
+
+  /** Draw values of the chosen frame; the slice stays the same one where there is one. */
+  function draw(data) {
+    const { volume, frame } = state;
     const kept = state.order ? chosen() : null;
+    withPictures();
     state.data = data;
     state.order = state.orders[part("order").selectedIndex].permutation();
     view3d?.show(volume, permuted(data, state.order, sliceLength()));
@@ -232,21 +249,31 @@ const app = (() => {
   function toFrame(frame) {
     state.frame = frame;
     tellFrame();
-    return show();
+    show();
   }
 
   function stop() {
-    clearInterval(state.playing);
-    state.playing = 0;
+    state.playing = null;
     part("play").setAttribute("aria-pressed", "false");
     part("play").textContent = "Play";
   }
 
   function play() {
     if (state.playing) return stop();
-    state.playing = setInterval(() => toFrame((state.frame + 1) % state.volume.frame.labels.length), FRAME_TIME);
+    state.playing = Symbol();
+    playOn(state.playing);
     part("play").setAttribute("aria-pressed", "true");
     part("play").textContent = "Stop";
+  }
+
+  /** Go from frame to frame, each of which stays for a while, however long it takes until it is shown. */
+  async function playOn(turn) {
+    await state.showing;
+    await new Promise((done) => setTimeout(done, FRAME_TIME));
+    // someone may have stopped it meanwhile, and started it again
+    if (state.playing !== turn) return;
+    toFrame((state.frame + 1) % state.volume.frame.labels.length);
+    playOn(turn);
   }
 
   /** Say why there are no pictures of the volume. */
@@ -254,6 +281,12 @@ const app = (() => {
     part("reason").textContent = `Not drawn here: ${reason}. Its files are below.`;
     part("reason").hidden = false;
     part("views").hidden = part("maps-section").hidden = true;
+  }
+
+  function withPictures() {
+    part("reason").hidden = true;
+    part("views").hidden = false;
+    part("maps-section").hidden = state.volume.slice.labels.length < 2;
   }
 
   function sizeOf({ size, frame: { word, labels } }) {
@@ -281,9 +314,7 @@ const app = (() => {
     part("frame").max = String(frames - 1);
     part("frame-word").textContent = capital(volume.frame.word);
     part("place").max = String(volume.slice.labels.length - 1);
-    part("reason").hidden = true;
-    part("views").hidden = false;
-    part("maps-section").hidden = volume.slice.labels.length < 2;
+    withPictures();
     part("maps-title").textContent = `All ${plural(volume.slice.labels.length, volume.slice.word)}`;
     part("criterion").textContent = volume.importance ? `bars: importance, ${volume.importance.criterion}` : "";
     tellFrame();
@@ -291,8 +322,7 @@ const app = (() => {
     tellCommands(volume);
     tellFiles(volume);
     tellProvenance(volume);
-    if (volume.values.length) await show().catch(notShown);
-    else notShown(volume.reason);
+    await show();
     document.body.dataset.opened = String(index);
   }
 
@@ -327,11 +357,22 @@ const app = (() => {
     }
   }
 
-  /** Open the volume whose number is behind the address. */
-  function openAddressed() {
-    const number = Number(location.hash.slice(1));
+  /** Return the volume whose number is behind the address: without one the first, null if it is no such number. */
+  function addressed() {
+    const number = Number(location.hash.slice(1) || 1);
     const known = Number.isInteger(number) && number >= 1 && number <= gallery.volumes.length;
-    return open(known ? number - 1 : 0);
+    return known ? number - 1 : null;
+  }
+
+  /** Return the path of this page's folder. */
+  function folder() {
+    const path = location.pathname.replace(/\/[^/]*$/, "");
+    try {
+      return decodeURIComponent(path);
+    } catch {
+      // names of files need not be UTF-8
+      return path;
+    }
   }
 
   part("filter").addEventListener("input", filter);
@@ -342,13 +383,18 @@ const app = (() => {
   part("place").addEventListener("input", () => goTo(Number(part("place").value)));
   part("marked").addEventListener("change", () => view3d?.markSlice(state.place, part("marked").checked));
   part("reset").addEventListener("click", () => view3d?.reset());
-  window.addEventListener("hashchange", openAddressed);
-  if (location.protocol === "file:") {
-    const folder = decodeURIComponent(location.pathname).replace(/\/[^/]*$/, "");
-    part("folder").textContent = `, ${folder}`;
-  }
+  part("skip").addEventListener("click", (event) => {
+    // the address keeps the number of the volume
+    event.preventDefault();
+    part("stage").focus();
+  });
+  window.addEventListener("hashchange", () => {
+    const index = addressed();
+    if (index !== null) open(index);
+  });
+  if (location.protocol === "file:") part("folder").textContent = `, ${folder()}`;
   listVolumes();
-  openAddressed();
+  open(addressed() ?? 0);
 
   return { state };
 })();

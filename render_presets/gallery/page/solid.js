@@ -64,14 +64,18 @@ const solid = (() => {
     return { data: twice, size: size.map((count, other) => (other === axis ? 2 : count)) };
   }
 
+  /** Return how many neighbours along each axis are averaged, so that a texture can hold a volume. */
+  function factors(size, limit) {
+    const least = Math.ceil(Math.cbrt((size[0] * size[1] * size[2]) / MOST_VOXELS));
+    return size.map((count) => Math.min(Math.max(Math.ceil(count / limit), least), count));
+  }
+
   /** Return a volume as OpenGL takes it: neither flat nor larger than a texture can be. */
   function fitting(volume, data, limit) {
     let { size } = volume;
     const spacing = [...volume.spacing];
     const first = [0, 0, 0];
-    const least = Math.ceil(Math.cbrt(data.length / MOST_VOXELS));
-    for (let axis = 0; axis < 3; axis++) {
-      const factor = Math.min(Math.max(Math.ceil(size[axis] / limit), least), size[axis]);
+    for (const [axis, factor] of factors(size, limit).entries()) {
       if (factor > 1) {
         ({ data, size } = averaged(data, size, axis, factor));
         spacing[axis] *= factor;
@@ -181,7 +185,9 @@ const solid = (() => {
       volume = shown;
       const { colors } = volume.function;
       const [low, high] = [colors[0][0], colors.at(-1)[0]];
-      box = fitting(volume, transfer.shown(data, volume.function), limit);
+      // an outlier must not weigh on what it is averaged with, and bytes have no steps to spare
+      const exact = smooth && factors(volume.size, limit).every((factor) => factor === 1);
+      box = fitting(volume, transfer.shown(data, volume.function, exact ? look.headroom : 0), limit);
       const place = smooth ? (value) => value : (value) => (255 * (value - low)) / (high - low);
       const numbers = smooth ? box.data : Uint8Array.from(box.data, (value) => Math.round(place(value)));
       const image = vtk.ImageData.newInstance();

@@ -32,10 +32,12 @@ const transfer = (() => {
     }
   }
 
-  /** Return values as a renderer takes them: within the range, NaN and infinite ones as the clear one. */
-  function shown(data, { colors, clear }) {
+  /** Return values as a renderer takes them: at most `headroom` ranges beyond the range, NaN and infinite ones as the clear one. */
+  function shown(data, { colors, clear }, headroom) {
     const [low, high] = [colors[0][0], colors.at(-1)[0]];
-    return data.map((value) => (Number.isFinite(value) ? Math.min(Math.max(value, low), high) : clear));
+    const room = headroom * (high - low);
+    const [least, most] = [low - room, high + room];
+    return data.map((value) => (Number.isFinite(value) ? Math.min(Math.max(value, least), most) : clear));
   }
 
   return { color, paint, shown };

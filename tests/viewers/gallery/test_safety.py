@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+
+from converters import write
+from render_presets.gallery import gallery
 
 from ..chromium import Browser
 from .looking import assert_pixels, choose_order, open_entry, slice_pixels, text
@@ -67,3 +71,14 @@ def test_the_slices_outlive_the_3d_view(chromium: Browser, page: Path) -> None:
     assert_pixels(slice_pixels(chromium), maps().data[PERMUTATION[0]], fitted(maps()))
     # the browser tells of the loss itself
     assert not [told for told in chromium.complaints() if "CONTEXT_LOST_WEBGL" not in told]
+
+
+def test_folders_need_not_be_called_in_utf_8(chromium: Browser, tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    write(maps(), folder / "conv1.nrrd")
+    chromium.open(gallery(folder, folder / "index.html"))
+    chromium.wait("document.body.dataset.shown")
+    assert text(chromium, "folder").endswith("/caf%E9")
+    assert chromium.run("document.querySelectorAll('#volumes button').length") == 1
+    assert chromium.complaints() == []

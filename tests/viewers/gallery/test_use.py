@@ -112,3 +112,24 @@ def test_nothing_moves_for_those_who_do_not_want_it(seen: Browser, page: Path) -
     assert seen.run(moving) == "0s"
     seen.send("Emulation.setEmulatedMedia", features=[])
     assert seen.run(moving) != "0s"
+
+
+def test_the_link_past_the_list_keeps_the_volume(seen: Browser, page: Path) -> None:
+    open_entry(seen, page, "series")
+    address = seen.run("location.href")
+    seen.press("Tab")
+    assert seen.run("document.activeElement.textContent") == "Skip to the volume"
+    seen.press("Enter", "\r")
+    seen.wait("document.activeElement.id === 'stage'")
+    seen.press("Tab")
+    assert focused(seen) == "play"
+    assert (text(seen, "name"), seen.run("location.href")) == ("conv1 & <b>", address)
+    # of what else may be behind an address, an answer would come as an event
+    for anchor in ("stage", "99", "1.5"):
+        seen.run(
+            "new Promise((heard) => { addEventListener('hashchange', heard, {once: true});"
+            f" location.hash = '{anchor}'; }}).then(() => null)"
+        )
+        assert seen.run("app.state.volume.frame.labels.length") == 3
+    seen.run("location.hash = '1'")
+    seen.wait("document.getElementById('name').textContent === '1-letter'")

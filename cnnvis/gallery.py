@@ -27,7 +27,8 @@ from . import options
     default=100,
     show_default=True,
     metavar="MB",
-    help="What the values on the page may take; volumes that do not fit are listed without pictures.",
+    help="Packed values, as text, that the page may hold: browsers open far larger ones slowly, or not at "
+    "all. Volumes that do not fit are listed without pictures.",
 )
 def command(folder: Path, out: Path, preset: str | Path | None, title: str | None, max_size: float) -> None:
     """Write one page that shows the volumes in DIR: in 3-D and by slices, in their orders, with provenance.

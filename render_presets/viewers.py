@@ -10,7 +10,7 @@ from warnings import warn
 
 from converters import CnnVisWarning, Encoding, VolumeError, format_of, series
 from converters.staging import staging
-from converters.volume import Volume
+from converters.volume import Described, Volume
 
 from . import cgv, paraview, slicer
 from .errors import PresetError
@@ -43,7 +43,7 @@ class Viewer:
     extensions: tuple[str, ...]
     files: Callable[[Scene], dict[str, str]]
     series: tuple[str, ...]
-    refuses: Callable[[Path, Volume, bool], str | None] = lambda path, volume, frames: None
+    refuses: Callable[[Path, Described, bool], str | None] = lambda path, volume, frames: None
 
 
 VIEWERS = {
@@ -112,7 +112,7 @@ def write_presets(
     opened = _open(path)
     for name in viewers or ():
         _check_opened(name, path, opened)
-    wanted = _able(path, opened) if viewers is None else viewers
+    wanted = opened.able if viewers is None else viewers
     if not wanted:
         what = f"{len(opened)} frames in such a file" if opened.frames else "such a file"
         warn(f"{path}: no viewer shows {what}: it gets no preset", CnnVisWarning, stacklevel=2)
@@ -173,6 +173,8 @@ class _Opened:
     """What a file holds: volumes, and of a series the labels of its frames."""
 
     volumes: Sequence[Volume]
+    able: Sequence[str]
+    """The viewers that show it."""
     frames: tuple[str, ...] = ()
     steps: bool = False
     """Whether the frames lie in the file as viewers play them."""
@@ -184,22 +186,26 @@ class _Opened:
 def _open(path: Path) -> _Opened:
     found = series.opened(path)
     if isinstance(found, Volume):
-        return _Opened([found])
-    # NRRD has an axis for them; VTKHDF has steps in time, or else an array for each
-    steps = _ends(path, (".nrrd",)) or found.facts.get("layout") == {"kind": "series"}
-    return _Opened(found.volumes, found.labels, steps)
+        return _Opened([found], able(path, found))
+    return _Opened(found.volumes, able(path, found), found.labels, _steps(path, found))
 
 
-def _able(path: Path, opened: _Opened) -> list[str]:
-    """Return the viewers that show a file, or play it, rightly."""
-    able = []
+def able(path: Path, volume: Described) -> list[str]:
+    """Return the names of the viewers that show a file of a volume, or play one with frames, rightly."""
+    frames = volume.frames is not None
+    found = []
     for name, viewer in VIEWERS.items():
         suits = (
-            _ends(path, viewer.series) and opened.steps if opened.frames else _ends(path, viewer.extensions)
+            _ends(path, viewer.series) and _steps(path, volume) if frames else _ends(path, viewer.extensions)
         )
-        if suits and viewer.refuses(path, opened.volumes[0], bool(opened.frames)) is None:
-            able.append(name)
-    return able
+        if suits and viewer.refuses(path, volume, frames) is None:
+            found.append(name)
+    return found
+
+
+def _steps(path: Path, volume: Described) -> bool:
+    # NRRD has an axis for frames; VTKHDF has steps in time, or else an array for each
+    return _ends(path, (".nrrd",)) or volume.facts.get("layout") == {"kind": "series"}
 
 
 def _ends(path: Path, extensions: Sequence[str]) -> bool:
@@ -210,9 +216,9 @@ def _check(name: str, path: Path) -> None:
     """Raise PresetError if there is no such viewer, or it does not open files of this name at all."""
     if name not in VIEWERS:
         raise PresetError(f"unknown viewer {name!r}: choose from {', '.join(VIEWERS)}")
-    able = [other for other, viewer in VIEWERS.items() if _ends(path, viewer.extensions + viewer.series)]
-    if name not in able:
-        others = f"; {' and '.join(able)} can" if able else ""
+    known = [other for other, viewer in VIEWERS.items() if _ends(path, viewer.extensions + viewer.series)]
+    if name not in known:
+        others = f"; {' and '.join(known)} can" if known else ""
         opens = " ".join(dict.fromkeys(VIEWERS[name].extensions + VIEWERS[name].series))
         raise PresetError(
             f"{path}: {name} does not open such files{others}. It opens {opens}, which cnnvis convert makes"

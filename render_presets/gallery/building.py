@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,18 @@ from warnings import warn
 
 from converters import CnnVisError, VolumeError
 from converters.errors import CnnVisWarning
+from converters.series import Series
 from converters.staging import staging
-from converters.volume import Volume
+from converters.volume import Described, Volume
 
 from ..errors import PresetError
 from ..loading import choose, load
 from ..transfer import Fitted, Foreign, TransferFunction, fit
+from ..values import Values
 from . import opening, telling
-from .entry import Entry, digest
+from .entry import Entry, digest, frames, too_large
 from .finding import Found, find
 from .page import page
-
-MAX_SIZE = 100
-"""Megabytes that a page may have; browsers open larger ones slowly or not at all."""
 
 
 def gallery(
@@ -29,7 +29,7 @@ def gallery(
     out: Path,
     preset: str | None = None,
     title: str | None = None,
-    max_size: float = MAX_SIZE,
+    max_size: float = math.inf,
 ) -> Path:
     """Write a page that shows the volumes of a folder; it holds all that it needs.
 
@@ -44,7 +44,8 @@ def gallery(
     title : str, optional
         By default the folder's name.
     max_size : float
-        Megabytes of values that the page may hold. Volumes that do not fit are listed without pictures.
+        Megabytes of packed values, as text, that the page may hold beside its scripts and what it tells of
+        the volumes. Volumes that do not fit are listed without pictures.
 
     Returns
     -------
@@ -69,17 +70,23 @@ def gallery(
         raise VolumeError(f"{folder}: {error.strerror or error}") from error
     if not found:
         raise VolumeError(f"{folder}: holds no volumes" if folder.is_dir() else f"{folder}: no such folder")
+    if not out.parent.is_dir():
+        raise PresetError(f"{out}: its folder does not exist")
     entries: dict[str, Entry] = {}
     left_out: list[dict[str, str]] = []
     room = max_size * 1e6
     for one in found:
         try:
-            volume = one.volume()
-            order, key = _order(one, volume, folder, out), digest(volume)
-            if key in entries:
-                entries[key].add(volume, order)
-                continue
-            entry = Entry.of(one, volume, _fitted(one, volume, function), order, room)
+            told = one.told()
+            if told is not None and (reason := too_large(told)):
+                key, entry = one.name, Entry.listed(one, told, _order(one, told, folder, out), reason)
+            else:
+                volume = one.opened()
+                order, key = _order(one, volume, folder, out), digest(volume)
+                if key in entries:
+                    entries[key].add(volume, order)
+                    continue
+                entry = Entry.of(one, volume, _fitted(one, volume, function), order, room)
         except CnnVisError as error:
             left_out.append({"name": one.name, "reason": str(error)})
             warn(f"left out: {error}", CnnVisWarning, stacklevel=2)
@@ -104,21 +111,22 @@ def gallery(
     return out
 
 
-def _fitted(found: Found, volume: Volume, function: TransferFunction | Foreign | None) -> Fitted:
+def _fitted(found: Found, volume: Volume | Series, function: TransferFunction | Foreign | None) -> Fitted:
     try:
-        return fit(function or choose(volume), volume)
+        first, values = frames(volume)[0], Values.of(frames(volume))
+        return fit(function or choose(first, values=values), first, values=values)
     except PresetError as error:
         raise PresetError(f"{found.files[0]}: {error}") from error
 
 
-def _order(found: Found, volume: Volume, folder: Path, out: Path) -> dict[str, Any]:
+def _order(found: Found, volume: Described, folder: Path, out: Path) -> dict[str, Any]:
     """Return the order in which files hold their slices, and all that goes with these files."""
     return {
         "name": telling.order(volume),
         "file": found.files[0].name,
         "files": opening.links(found.files, out),
         "frames": len(found.frames),
-        "commands": opening.commands(found, folder, out),
+        "commands": opening.commands(found, volume, folder, out),
     }
 
 

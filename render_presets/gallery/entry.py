@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from converters.volume import Volume
+from converters.series import Series
+from converters.volume import Described, Volume
 
 from ..transfer import Fitted
 from . import telling
@@ -47,14 +47,16 @@ class Entry:
     labels: tuple[str, ...]
 
     @classmethod
-    def of(cls, found: Found, volume: Volume, fitted: Fitted, order: dict[str, Any], room: float) -> Self:
+    def of(
+        cls, found: Found, volume: Volume | Series, fitted: Fitted, order: dict[str, Any], room: float
+    ) -> Self:
         """Return the entry of a volume.
 
         Parameters
         ----------
         found : Found
             Its files.
-        volume : Volume
+        volume : Volume or Series
             Their values.
         fitted : Fitted
             The transfer function that it is shown with.
@@ -63,32 +65,29 @@ class Entry:
         room : float
             Bytes that the values may take.
         """
-        word, labels = telling.slices(volume)
         packing = Packing.of(math.prod(volume.size), volume.range or (0.0, 0.0))
         values, reason = _packed(volume, packing, room)
-        frame_word, frames = telling.frames(volume)
         document = {
-            "name": found.name,
-            "title": telling.title(volume, found.name),
-            "kind": telling.kind(volume),
-            "source": telling.source(volume),
-            "size": volume.size,
-            "spacing": volume.spacing,
-            "origin": volume.origin,
-            "direction": volume.direction,
-            "slice": {"word": word, "labels": labels},
-            "frame": {"word": frame_word, "labels": frames},
+            **_document(found, volume, order, telling.values(frames(volume))),
             "function": _function(fitted),
             "packing": {"dtype": packing.dtype, "slope": packing.slope, "intercept": packing.intercept},
             "error": packing.error,
             "reason": reason,
-            "orders": [{**order, "permutation": list(range(len(labels)))}],
-            "importance": telling.importance(volume, labels),
-            "provenance": telling.provenance(volume),
         }
-        return cls(document, tuple(values), reason, labels)
+        return cls(document, tuple(values), reason, telling.slices(volume)[1])
 
-    def add(self, volume: Volume, order: dict[str, Any]) -> None:
+    @classmethod
+    def listed(cls, found: Found, volume: Described, order: dict[str, Any], reason: str) -> Self:
+        """Return the entry of a volume whose values the page cannot hold, for a reason."""
+        document = {
+            **_document(found, volume, order, []),
+            "function": None,
+            "packing": None,
+            "reason": reason,
+        }
+        return cls(document, (), reason, telling.slices(volume)[1])
+
+    def add(self, volume: Volume | Series, order: dict[str, Any]) -> None:
         """Add the order of a volume of the same `digest`."""
         _, labels = telling.slices(volume)
         permutation = np.empty(len(labels), np.intp)
@@ -98,7 +97,19 @@ class Entry:
             self.document["importance"] = telling.importance(volume, self.labels)
 
 
-def digest(volume: Volume) -> str:
+def frames(volume: Volume | Series) -> Sequence[Volume]:
+    """Return the frames of a series, which may be read anew each time, else the volume itself."""
+    return [volume] if isinstance(volume, Volume) else volume.volumes
+
+
+def too_large(volume: Described) -> str | None:
+    """Return why a volume cannot be on the page at all; None if it can."""
+    if math.prod(volume.size) <= MOST_VOXELS:
+        return None
+    return f"{' x '.join(map(str, volume.size))} voxels are too many for a browser"
+
+
+def digest(volume: Volume | Series) -> str:
     """Return a digest of what a volume is, its place, and its slices, in whichever order these are."""
     _, labels = telling.slices(volume)
     by_label = _by_label(labels)
@@ -106,14 +117,37 @@ def digest(volume: Volume) -> str:
     place = (volume.size, volume.spacing, volume.origin, volume.direction)
     told = (volume.name, source, place, telling.frames(volume), [labels[at] for at in by_label])
     found = hashlib.sha256(repr(told).encode("utf-8", "surrogatepass"))
-    for data in _frames(volume):
+    for frame in frames(volume):
         for at in by_label:
-            found.update(data[at].tobytes())
+            found.update(frame.data[at].tobytes())
     return found.hexdigest()
 
 
 def _by_label(labels: Sequence[str]) -> list[int]:
     return sorted(range(len(labels)), key=lambda place: labels[place])
+
+
+def _document(
+    found: Found, volume: Described, order: dict[str, Any], values: telling.Lines
+) -> dict[str, Any]:
+    """Return what the page is told of a volume, whether it holds its values or not."""
+    word, labels = telling.slices(volume)
+    frame_word, frame_labels = telling.frames(volume)
+    return {
+        "name": found.name,
+        "title": telling.title(volume, found.name),
+        "kind": telling.kind(volume),
+        "source": telling.source(volume),
+        "size": volume.size,
+        "spacing": volume.spacing,
+        "origin": volume.origin,
+        "direction": volume.direction,
+        "slice": {"word": word, "labels": labels},
+        "frame": {"word": frame_word, "labels": frame_labels},
+        "orders": [{**order, "permutation": list(range(len(labels)))}],
+        "importance": telling.importance(volume, labels),
+        "provenance": telling.provenance(volume, values),
+    }
 
 
 def _function(fitted: Fitted) -> dict[str, Any]:
@@ -127,18 +161,14 @@ def _function(fitted: Fitted) -> dict[str, Any]:
     }
 
 
-def _packed(volume: Volume, packing: Packing, room: float) -> tuple[list[str], str | None]:
+def _packed(volume: Volume | Series, packing: Packing, room: float) -> tuple[list[str], str | None]:
     """Return the frames of a volume as texts, or none and the reason."""
-    if math.prod(volume.size) > MOST_VOXELS:
-        return [], f"{' x '.join(map(str, volume.size))} voxels are too many for a browser"
+    if reason := too_large(volume):
+        return [], reason
     values: list[str] = []
-    for data in _frames(volume):
-        values.append(packing.pack(data))
+    for frame in frames(volume):
+        values.append(packing.pack(frame.data))
         room -= len(values[-1])
         if room < 0:
             return [], "the page would be larger than --max-size"
     return values, None
-
-
-def _frames(volume: Volume) -> Iterator[NDArray[np.float32]]:
-    yield from [volume.data] if volume.frames is None else volume.data

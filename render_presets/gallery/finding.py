@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from converters import VolumeError, extension_of, read, series
+from converters import VolumeError, extension_of, series
 from converters.sidecar import load
 from converters.volume import Volume
+
+from .told import Told, told
 
 _PREFERRED = (".nrrd", ".nhdr", ".vti", ".mha", ".mhd", ".nii.gz", ".nii", ".hdf", ".vtkhdf", ".vtk", ".vox")
 """Of several formats, the one that is read: those that keep float32 come first."""
@@ -32,7 +32,7 @@ class Found:
         The path from the folder, with forward slashes and without extension.
     paths : tuple of Path
         Its formats, the one to read first: files, lists of files, and last the common names of numbered ones,
-        as `converters.series.read_series` opens them.
+        as `converters.series.opened` opens them.
     frames : tuple of Path
         The numbered files.
     """
@@ -46,20 +46,19 @@ class Found:
         """The files that a reader would ask for; of a series that has no other, its first frame."""
         return tuple(path for path in self.paths if path.exists()) or self.frames[:1]
 
-    def volume(self) -> Volume:
-        """Return the volume; a series is 4-D, its labels are those of its frames.
+    def told(self) -> Told | None:
+        """Return what is known of the volume without reading its values; of listed files, nothing."""
+        return None if series.is_list(self.paths[0]) else told(self.paths[0])
+
+    def opened(self) -> Volume | series.Series:
+        """Return the volume, or the frames of a series.
 
         Raises
         ------
         VolumeError
             If it cannot be read.
         """
-        path = self.paths[0]
-        if not series.is_list(path):
-            return read(path)
-        opened = series.read_series(path)
-        data = np.stack(list(opened.data))
-        return opened.first.replace(data=data, labels=opened.labels, facts=opened.facts)
+        return series.opened(self.paths[0])
 
 
 def find(folder: Path) -> list[Found]:

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from converters.volume import Described
+
+from ..viewers import VIEWERS, able
 from .finding import Found
 
 
@@ -21,6 +24,8 @@ class Opener:
     ----------
     viewer : str
         Its name.
+    key : str
+        Its name among `VIEWERS`.
     endings : tuple of str
         What it wants beside a volume file, behind that one's whole name; the best first.
     scenes : tuple of str
@@ -32,6 +37,7 @@ class Opener:
     """
 
     viewer: str
+    key: str
     endings: tuple[str, ...]
     scenes: tuple[str, ...]
     command: Callable[[str, str], str]
@@ -41,6 +47,7 @@ class Opener:
 OPENERS = (
     Opener(
         viewer="ParaView",
+        key="paraview",
         endings=(".paraview.py",),
         scenes=(),
         command=lambda _, script: f"paraview --script={script}",
@@ -48,6 +55,7 @@ OPENERS = (
     ),
     Opener(
         viewer="3D Slicer",
+        key="slicer",
         endings=(".mrml",),
         scenes=(".mrb", ".mrml"),
         command=lambda _, scene: f"Slicer {scene}",
@@ -55,6 +63,7 @@ OPENERS = (
     ),
     Opener(
         viewer="CGV",
+        key="cgv",
         endings=(".cgv.xml",),
         scenes=(),
         command=lambda file, _: file,
@@ -71,10 +80,11 @@ def links(files: Sequence[Path], page: Path) -> list[dict[str, Any]]:
     ]
 
 
-def commands(found: Found, folder: Path, page: Path) -> list[dict[str, str]]:
+def commands(found: Found, volume: Described, folder: Path, page: Path) -> list[dict[str, str]]:
     """Return how viewers open a volume of a folder, as commands for the page's folder.
 
-    Only files that are there are named; where none is, the command that makes them.
+    Only files that are there are named; where none is, the command that makes them, and where none can be
+    made, no command but a hint.
     """
     told = []
     for opener in OPENERS:
@@ -82,12 +92,28 @@ def commands(found: Found, folder: Path, page: Path) -> list[dict[str, str]]:
         if pair is not None:
             line = opener.command(*(_quoted(path, page) for path in pair))
             told.append({"viewer": opener.viewer, "command": line, "hint": opener.hint})
-    if not told:
-        name, beside = (_quoted(path, page) for path in (found.paths[0], found.paths[0].parent))
-        line = f"cnnvis preset {name} -o {beside}"
-        hint = "makes what the viewers of this format want"
-        told.append({"viewer": "Any viewer", "command": line, "hint": hint})
-    return told
+    return told or [_preset(found, volume, page)]
+
+
+def _preset(found: Found, volume: Described, page: Path) -> dict[str, str]:
+    """Return the command that makes what viewers want beside a volume, if any viewer opens its files."""
+    path = next((path for path in found.paths if able(path, volume)), None)
+    if path is None:
+        return {"viewer": "No viewer", "command": "", "hint": f"shows these files: {_reason(found, volume)}"}
+    name, beside = (_quoted(path, page) for path in (path, path.parent))
+    hint = "makes what the viewers of this format want"
+    return {"viewer": "Any viewer", "command": f"cnnvis preset {name} -o {beside}", "hint": hint}
+
+
+def _reason(found: Found, volume: Described) -> str:
+    """Return why no viewer shows the files of a volume."""
+    frames = volume.frames is not None
+    asked = (viewer.refuses(found.paths[0], volume, frames) for viewer in VIEWERS.values())
+    reasons = [reason for reason in asked if reason is not None]
+    if frames:
+        played = (f"{opener.viewer} plays {' '.join(VIEWERS[opener.key].series)}" for opener in OPENERS)
+        reasons.append(f"of series, {', '.join(played)}")
+    return "; ".join(reasons)
 
 
 def _beside(opener: Opener, found: Found, stem: Path) -> Iterator[tuple[Path, Path]]:

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-import numpy as np
-
-from converters.volume import Volume
+from converters.volume import Described, Volume
 
 from ..drawing import number, printable
+from ..values import missing
 
 Lines = list[tuple[str, str]]
 
@@ -41,7 +40,7 @@ _SHOWN_ELSEWHERE = (
 )
 
 
-def title(volume: Volume, name: str) -> str:
+def title(volume: Described, name: str) -> str:
     """Return what the volume is called: its layer, else its file's name."""
     layer = volume.facts.get("layer")
     if volume.facts.get("quantity") == "input":
@@ -49,33 +48,33 @@ def title(volume: Volume, name: str) -> str:
     return printable(layer if isinstance(layer, str) and layer else PurePath(name).name)
 
 
-def kind(volume: Volume) -> str:
+def kind(volume: Described) -> str:
     """Return what the values are, in a few words: ``gradient of fc:282``."""
     quantity, target = volume.facts.get("quantity"), volume.facts.get("target")
     what = _QUANTITIES.get(quantity, quantity) if isinstance(quantity, str) else volume.name
     return printable(f"{what} of {target}" if quantity == "grad" and isinstance(target, str) else what)
 
 
-def source(volume: Volume) -> list[str]:
+def source(volume: Described) -> list[str]:
     """Return the names of model and image, empty ones where they are not known."""
     told = [volume.facts.get(key) for key in ("model", "image")]
     files = [fact.get("file") if isinstance(fact, Mapping) else None for fact in told]
     return [printable(PurePath(file).name) if isinstance(file, str) else "" for file in files]
 
 
-def slices(volume: Volume) -> tuple[str, tuple[str, ...]]:
+def slices(volume: Described) -> tuple[str, tuple[str, ...]]:
     """Return what a slice is, a channel, a kernel or just a slice, and the slices' labels."""
     if volume.frames is None:
         return _word(volume.facts, volume.labels), volume.labels
     series = volume.facts.get("series")
-    count = volume.data.shape[1]
+    count = volume.size[2]
     labels = series.get("slices") if isinstance(series, Mapping) else None
     if isinstance(series, Mapping) and isinstance(labels, list) and len(labels) == count:
         return _word(series, labels), tuple(map(str, labels))
     return "slice", tuple(map(str, range(count)))
 
 
-def frames(volume: Volume) -> tuple[str, tuple[str, ...]]:
+def frames(volume: Described) -> tuple[str, tuple[str, ...]]:
     """Return what a frame is, and the frames' labels; of a 3-D volume none."""
     if volume.frames is None:
         return "frame", ()
@@ -83,7 +82,7 @@ def frames(volume: Volume) -> tuple[str, tuple[str, ...]]:
     return ("frame" if word == "slice" else word), volume.labels
 
 
-def order(volume: Volume) -> str | None:
+def order(volume: Described) -> str | None:
     """Return the name of the order of the slices, None for that of the channels."""
     facts = volume.facts
     series = facts.get("series")
@@ -93,7 +92,7 @@ def order(volume: Volume) -> str | None:
     return printable(method) if isinstance(method, str) else None
 
 
-def importance(volume: Volume, labels: Sequence[str]) -> dict[str, Any] | None:
+def importance(volume: Described, labels: Sequence[str]) -> dict[str, Any] | None:
     """Return the criterion and, for each frame or for all alike, the score of each slice; None if unknown."""
     every = _frame_facts(volume) or [volume.facts]
     told = [_scored({**volume.facts, **facts}.get("importance")) for facts in every]
@@ -103,14 +102,25 @@ def importance(volume: Volume, labels: Sequence[str]) -> dict[str, Any] | None:
     return {"criterion": printable(told[0][0]), "scores": scores}
 
 
-def provenance(volume: Volume) -> list[tuple[str, Lines]]:
-    """Return all that is known of a volume, as sections of names and texts."""
+def values(volumes: Sequence[Volume]) -> Lines:
+    """Return what there is to say of the values of one volume, or of all of a series."""
+    lines = []
+    unknown = sum(map(missing, volumes))
+    if unknown:
+        lines.append(("NaN or infinite", str(unknown)))
+    if volumes[0].encoding is not None:
+        lines.append(("stored as", volumes[0].encoding.dtype))
+    return lines
+
+
+def provenance(volume: Described, values: Lines) -> list[tuple[str, Lines]]:
+    """Return all that is known of a volume, and lines on its values, as sections of names and texts."""
     known = dict(volume.facts)
     told = []
     for section, keys in _SECTIONS.items():
         lines = [line for key in keys if key in known for line in _flat((key,), known.pop(key), section)]
         if section == "Values":
-            lines = [*_values(volume), *lines]
+            lines = [("name", volume.name), ("range", _range(volume)), *values, *lines]
         if section == "Place":
             lines = [*_place(volume), *lines]
         told.append((section, lines))
@@ -131,7 +141,7 @@ def _word(facts: Mapping[str, Any], labels: Sequence[Any]) -> str:
     return "kernel" if all(_PAIR.fullmatch(str(label)) for label in labels) else "channel"
 
 
-def _frame_facts(volume: Volume) -> list[Mapping[str, Any]]:
+def _frame_facts(volume: Described) -> list[Mapping[str, Any]]:
     series = volume.facts.get("series")
     told = series.get("frames") if isinstance(series, Mapping) else None
     if not isinstance(told, list) or len(told) != volume.frames:
@@ -151,21 +161,12 @@ def _score(score: Any) -> float | None:
     return float(score) if known else None
 
 
-def _values(volume: Volume) -> Lines:
+def _range(volume: Described) -> str:
     span = volume.range
-    missing = int(volume.data.size - np.isfinite(volume.data).sum())
-    lines = [
-        ("name", volume.name),
-        ("range", f"{number(span[0])} to {number(span[1])}" if span else "no finite value"),
-    ]
-    if missing:
-        lines.append(("NaN or infinite", str(missing)))
-    if volume.encoding is not None:
-        lines.append(("stored as", volume.encoding.dtype))
-    return lines
+    return f"{number(span[0])} to {number(span[1])}" if span else "no finite value"
 
 
-def _place(volume: Volume) -> Lines:
+def _place(volume: Described) -> Lines:
     return [
         ("size", " x ".join(map(str, volume.size))),
         ("spacing", ", ".join(f"{step:g}" for step in volume.spacing)),

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.volume import IDENTITY, Volume
+from converters.volume import IDENTITY, Described
 
 from ..camera import AZIMUTH, ELEVATION, FILL, STEEP, VIEW_ANGLE
 from ..drawing import BACKGROUND, INK, OUTLINE, printable
@@ -111,14 +111,14 @@ def _literal(entry: Mapping[str, Any]) -> str:
     return "\n".join(["    {", *lines, "    },"])
 
 
-def refuses(path: Path, volume: Volume, frames: bool) -> str | None:
+def refuses(path: Path, volume: Described, frames: bool) -> str | None:
     """Return why ParaView would not show a volume where it lies, None where it does.
 
     Parameters
     ----------
     path : Path
         The file.
-    volume : Volume
+    volume : Described
         What it holds.
     frames : bool
         Whether it holds a series.

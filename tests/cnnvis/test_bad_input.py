@@ -366,7 +366,10 @@ CASES = {
         ["gallery", ".", "-o", "out.html", "--preset", "hott"],
         r"hott: no such preset or file",
     ),
-    "gallery in no folder": (["gallery", ".", "-o", "missing/out.html"], r"missing/out\.html: No such file"),
+    "gallery in no folder": (
+        ["gallery", ".", "-o", "missing/out.html"],
+        r"missing/out\.html: its folder does not exist",
+    ),
     "archive of nothing": (["archive", "empty", "out.zip"], r"empty: has no files to archive"),
     "archive into itself": (["archive", ".", "./bag"], r"bag: lies inside \., which is to be archived"),
     "verify no bag": (["verify", "empty"], r"empty: 1 problem, listed above"),

@@ -9,13 +9,14 @@ import json
 import math
 import re
 import shlex
+import tracemalloc
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from converters import CnnVisError, CnnVisWarning, Volume, series, write
+from converters import CnnVisError, CnnVisWarning, Volume, extensions, series, write
 from order import Ordering
 from render_presets import choose, fit, write_presets
 from render_presets.gallery import gallery
@@ -220,6 +221,43 @@ def test_commands_name_the_files_that_are_there(tmp_path):
     }
 
 
+def write_one(path):
+    write(maps(), path)
+
+
+def write_frames(path):
+    series.write(series.gather([maps(1), maps(2)], ["1.nrrd", "2.nrrd"]), path)
+
+
+def write_array(path):
+    write(Volume(np.stack([maps(1).data, maps(2).data])), path)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        # the header of a .vox is no volume of its own
+        *((write_one, f"a{end}") for end in extensions() if end != ".hd"),
+        *((write_frames, f"a{end}") for end in series.FORMATS),
+        *((write_array, f"a{end}") for end in (".nrrd", ".nhdr", ".vti", ".vtkhdf", ".nii")),
+    ],
+)
+def test_presets_are_proposed_for_files_that_some_viewer_opens(tmp_path, make, name):
+    make(tmp_path / name)
+    (told,) = document(gallery(tmp_path, tmp_path / "page.html"))["volumes"][0]["orders"][0]["commands"]
+    made = write_presets(tmp_path / name)
+    assert told["command"] == (f"cnnvis preset {name} -o ." if made else "")
+    assert made or "of series, ParaView plays .pvd .vti.series .vtkhdf, 3D Slicer plays .nrrd" in told["hint"]
+
+
+def test_the_format_that_viewers_play_is_proposed(tmp_path):
+    gathered = series.gather([maps(1), maps(2)], ["1.nrrd", "2.nrrd"])
+    for name in ("a.nii.gz", "a.vox"):
+        series.write(gathered, tmp_path / name)
+    (told,) = document(gallery(tmp_path, tmp_path / "page.html"))["volumes"][0]["orders"][0]["commands"]
+    assert told["command"] == "cnnvis preset a.vox -o ."
+
+
 def test_commands_play_a_series(tmp_path):
     gathered = series.gather([maps(1), maps(2)], ["1.nrrd", "2.nrrd"])
     for name in ("a.seq.nrrd", "a.pvd", "a.vox"):
@@ -301,6 +339,49 @@ def test_a_page_has_a_largest_size(tmp_path):
     assert [volume["values"] for volume in volumes] == [[0], [1], []]
     assert "--max-size" in volumes[2]["reason"]
     assert [len(volume["orders"][0]["files"]) for volume in volumes] == [1, 1, 1]
+
+
+def test_frames_of_listed_files_are_read_one_by_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("render_presets.values.ENOUGH", 2**10)
+    count, bytes_a_frame = 12, 4 * 64**3
+    frames = [Volume(np.full((64, 64, 64), seed, np.float32)) for seed in range(count)]
+    series.write(series.gather(frames, [f"{seed}.nrrd" for seed in range(count)]), tmp_path / "a.pvd")
+    del frames
+    tracemalloc.start()
+    try:
+        page = gallery(tmp_path, tmp_path / "index.html")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(document(page)["volumes"][0]["values"]) == count
+    # the first one, one with its bytes as they are read, and two copies as it is packed
+    assert peak < 6 * bytes_a_frame
+
+
+def test_volumes_too_large_for_a_browser_are_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("render_presets.gallery.entry.MOST_VOXELS", 384)
+    for name in ("large.nrrd", "odd.nrrd"):
+        write(maps(), tmp_path / name)
+        (tmp_path / name).write_bytes(b"damaged")
+    beside = tmp_path / "odd.nrrd.json"
+    beside.write_text(beside.read_text().replace("11", "-11"))
+    with pytest.warns(CnnVisWarning) as notes:
+        told = document(gallery(tmp_path, tmp_path / "index.html"))
+    (large,) = told["volumes"]
+    assert (large["size"], large["values"], large["slice"]["word"]) == ([11, 7, 5], [], "channel")
+    assert large["reason"] == "11 x 7 x 5 voxels are too many for a browser"
+    assert large["orders"][0]["files"][0]["name"] == "large.nrrd"
+    assert ["range", "-3.77 to 3.07"] in dict(large["provenance"])["Values"]
+    # what a side-car without sense says does not count
+    assert [one["name"] for one in told["left_out"]] == ["odd"]
+    assert len(notes) == 2
+
+
+def test_without_the_pages_folder_nothing_is_read(tmp_path):
+    # it would be left out with a warning, and warnings are errors here
+    (tmp_path / "damaged.nrrd").write_bytes(b"damaged")
+    with pytest.raises(CnnVisError, match=r"missing/x\.html: its folder does not exist"):
+        gallery(tmp_path, tmp_path / "missing" / "x.html")
 
 
 def test_hidden_files_and_the_page_itself_do_not_count(tmp_path):

@@ -180,11 +180,13 @@ const app = (() => {
     const { commands } = orders[part("order").selectedIndex] ?? orders[0];
     const items = commands.map(({ viewer, command, hint }) => {
       const item = made("li", null);
+      item.append(made("b", viewer), made("small", ` ${hint}`));
+      if (!command) return item;
       const copy = made("button", "Copy", { type: "button", "aria-label": `Copy: ${command}` });
       copy.addEventListener("click", () => copied(command, copy));
       const line = made("div", null, { class: "line" });
       line.append(made("code", command), copy);
-      item.append(made("b", viewer), made("small", ` ${hint}`), line);
+      item.append(line);
       return item;
     });
     fill(part("commands"), ...items);
@@ -318,7 +320,7 @@ const app = (() => {
     part("maps-title").textContent = `All ${plural(volume.slice.labels.length, volume.slice.word)}`;
     part("criterion").textContent = volume.importance ? `bars: importance, ${volume.importance.criterion}` : "";
     tellFrame();
-    tellLegend(volume);
+    if (volume.function) tellLegend(volume);
     tellCommands(volume);
     tellFiles(volume);
     tellProvenance(volume);

@@ -47,8 +47,8 @@ class Found:
         return tuple(path for path in self.paths if path.exists()) or self.frames[:1]
 
     def told(self) -> Told | None:
-        """Return what is known of the volume without reading its values; of listed files, nothing."""
-        return None if series.is_list(self.paths[0]) else told(self.paths[0])
+        """Return what is known of the volume without reading its values, None where that is nothing."""
+        return told(self.paths[0])
 
     def opened(self) -> Volume | series.Series:
         """Return the volume, or the frames of a series.

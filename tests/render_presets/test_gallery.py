@@ -363,18 +363,21 @@ def test_volumes_too_large_for_a_browser_are_not_read(tmp_path, monkeypatch):
     for name in ("large.nrrd", "odd.nrrd"):
         write(maps(), tmp_path / name)
         (tmp_path / name).write_bytes(b"damaged")
+    write_frames(tmp_path / "series.pvd")
+    (tmp_path / "series_000.vti").write_bytes(b"damaged")
     beside = tmp_path / "odd.nrrd.json"
     beside.write_text(beside.read_text().replace("11", "-11"))
     with pytest.warns(CnnVisWarning) as notes:
         told = document(gallery(tmp_path, tmp_path / "index.html"))
-    (large,) = told["volumes"]
+    large, several = told["volumes"]
+    assert several["frame"]["labels"] == ["1", "2"]
     assert (large["size"], large["values"], large["slice"]["word"]) == ([11, 7, 5], [], "channel")
     assert large["reason"] == "11 x 7 x 5 voxels are too many for a browser"
     assert large["orders"][0]["files"][0]["name"] == "large.nrrd"
     assert ["range", "-3.77 to 3.07"] in dict(large["provenance"])["Values"]
     # what a side-car without sense says does not count
     assert [one["name"] for one in told["left_out"]] == ["odd"]
-    assert len(notes) == 2
+    assert len(notes) == 3
 
 
 def test_without_the_pages_folder_nothing_is_read(tmp_path):

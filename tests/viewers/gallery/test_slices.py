@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from converters import write
+from converters import series, write
 from render_presets.gallery import entry as entries
 from render_presets.gallery import gallery
 
 from ..chromium import Browser
 from ..pictures import letter
 from .looking import assert_pixels, canvas_pixels, choose_order, labels, open_entry, slice_pixels, text
-from .volumes import CHANNELS, COLUMNS, PERMUTATION, ROWS, fitted, maps
+from .volumes import CHANNELS, COLUMNS, PERMUTATION, ROWS, fitted, frames, maps
 
 pytestmark = pytest.mark.viewer
 
@@ -91,6 +91,7 @@ def test_packed_and_left_out_volumes(
     monkeypatch.setattr(entries, "MOST_VOXELS", 1000)
     write(maps(), tmp_path / "1-packed.nrrd")
     write(letter(), tmp_path / "2-large.nrrd")
+    series.write(series.gather(frames(), ["1.nrrd", "2.nrrd", "3.nrrd"]), tmp_path / "3-frames.nii.gz")
     chromium.size(1280, 800)
     with pytest.warns(UserWarning, match="too many for a browser"):
         made = gallery(tmp_path, tmp_path / "index.html")
@@ -110,4 +111,11 @@ def test_packed_and_left_out_volumes(
     assert "too many for a browser" in text(chromium, "reason")
     assert not chromium.run("document.getElementById('views').checkVisibility()")
     assert chromium.run("document.querySelectorAll('#files a').length") == 1
+    chromium.run("document.getElementById('order').dispatchEvent(new Event('change'))")
+    assert "too many for a browser" in text(chromium, "reason")
+    chromium.run("location.hash = '3'")
+    chromium.wait("document.body.dataset.opened === '2'")
+    # a hint, and nothing to copy
+    assert text(chromium, "commands").startswith("No viewer plays frames as they lie in these files")
+    assert chromium.run("document.querySelectorAll('#commands button').length") == 0
     assert chromium.complaints() == []

@@ -116,6 +116,6 @@ def test_packed_and_left_out_volumes(
     chromium.run("location.hash = '3'")
     chromium.wait("document.body.dataset.opened === '2'")
     # a hint, and nothing to copy
-    assert text(chromium, "commands").startswith("No viewer plays frames as they lie in these files")
+    assert text(chromium, "commands").startswith("No viewer shows these files: of series, ParaView plays ")
     assert chromium.run("document.querySelectorAll('#commands button').length") == 0
     assert chromium.complaints() == []

@@ -149,6 +149,7 @@ def command(
     wanted = [ALL, *(label for label in classes_shown(shown, [ALL, *neurons]) if label != ALL)]
     given = {} if scores is None else known_scores(scores, study)
     passes = 2 + (replace == "mean")
+    options.made(out)
     with progress(passes * len(study.order), "pictures", quiet) as done:
         found, of_scores = scores_of(study, wanted, given, done)
         maps = mean_maps(study, done) if replace == "mean" else {}
@@ -158,7 +159,7 @@ def command(
     faults = tuple(dict.fromkeys((*of_layers, *of_labels, *pictures.faults, *of_scores, *of_pictures)))
     facts: dict[str, Any] = {"model": model_facts(model), **feeding.feed_facts(feeds), **software()}
     settled = {"replace": replace, "orders of random": seeds, "seed": seed, "preprocessing": settings.facts}
-    files = RemovalFiles(study, found, curves, faults, {**facts, "settings": settled}, options.made(out))
+    files = RemovalFiles(study, found, curves, faults, {**facts, "settings": settled}, out)
     tables = [path for one in filters for path in files.tables(one)]
     options.print_paths(tables)
     for one in filters:

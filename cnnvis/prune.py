@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +150,8 @@ def chosen(
 
     if below is not None:
         return [int(index) for index in np.flatnonzero(normalized(scores) < below)]
-    count = int(filters.count * fraction) if fraction is not None else number or 0
+    # the decimal number that was asked for: as a float, 0.29 of 100 is less than 29
+    count = int(filters.count * Fraction(str(fraction))) if fraction is not None else number or 0
     if count > filters.count:
         raise ModelError(
             f"{model.path}: layer {filters.layer!r} has {filters.count} filters, of which {count} cannot go"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,8 @@ class RemovalFiles:
         with staging(self.folder) as staged:
             _write(staged / files[0], CURVES, self._points(filters))
             _write(staged / files[1], TABLE, [list(row.values()) for row in rows])
-            text = json.dumps(self._document(filters, rows), indent=1, ensure_ascii=False, allow_nan=False)
+            document = _finite(self._document(filters, rows))
+            text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
             (staged / files[2]).write_text(text + "\n", encoding="utf-8")
         return [self.folder / name for name in files]
 
@@ -127,7 +129,7 @@ class RemovalFiles:
             least, most = ([curve for trial, curve in trials if trial.most is way] for way in (False, True))
             areas = [[curve.area for curve in way] for way in (least, most)]
             key = (criterion, filters.layer, label)
-            oracle = self.scores[ORACLE, filters.layer, label]
+            oracle = self.scores.get((ORACLE, filters.layer, label))
             yield {
                 "class": label,
                 "criterion": criterion,
@@ -139,7 +141,9 @@ class RemovalFiles:
                 "area_most_first": float(np.mean(areas[1])),
                 "spread_least_first": float(np.std(areas[0], ddof=1)) if len(least) > 1 else None,
                 "spread_most_first": float(np.std(areas[1], ddof=1)) if len(most) > 1 else None,
-                "spearman": rank_correlation(self.scores[key], oracle) if key in self.scores else None,
+                "spearman": None
+                if oracle is None or key not in self.scores
+                else rank_correlation(self.scores[key], oracle),
             }
 
     def _grouped(self, filters: Filters) -> dict[tuple[str, str], list[tuple[Trial, Curve]]]:
@@ -218,6 +222,15 @@ def _lines(curves: Mapping[Trial, Curve], most: bool, values: Any) -> Iterator[L
         else:
             band = (rows.min(axis=0), rows.max(axis=0))
             yield Line(f"{criterion} ({len(own)} orders)", x, rows.mean(axis=0), band, plain=True)
+
+
+def _finite(document: Any) -> Any:
+    """Return what JSON holds: a network without filters may give values that are no numbers, told as null."""
+    if isinstance(document, Mapping):
+        return {key: _finite(value) for key, value in document.items()}
+    if isinstance(document, list | tuple):
+        return [_finite(value) for value in document]
+    return None if isinstance(document, float) and not math.isfinite(document) else document
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterator[list[Any]] | Sequence[list[Any]]) -> None:

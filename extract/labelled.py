@@ -278,7 +278,10 @@ def _rows(table: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
 
 
 def _of_files(folder: Path, files: Sequence[tuple[Path, str]], faults: Sequence[Fault]) -> LabelledSet:
-    names = [file.relative_to(folder).as_posix() for file, _ in files]
+    # a table may name files anywhere
+    names = [
+        (file.relative_to(folder) if file.is_relative_to(folder) else file).as_posix() for file, _ in files
+    ]
     labels = [label for _, label in files]
 
     def get(number: int, settings: Preprocessing, shape: Shape) -> PreparedInput:

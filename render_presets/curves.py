@@ -41,7 +41,7 @@ class Line:
     name : str
         What the legend calls it; the same name has the same colour in all panels.
     x, y : ndarray
-        Its points.
+        Its points; those that are no numbers are left out.
     band : (ndarray, ndarray) or None
         Lower and upper end of a band around it.
     plain : bool
@@ -158,11 +158,14 @@ def _field(panel: Panel, across: _Axis, up: _Axis, colours: dict[str, Colour]) -
         return [
             (_FINE * across.at(a), size[1] - _FINE * up.at(b))
             for a, b in zip(x.tolist(), y.tolist(), strict=True)
+            if math.isfinite(b)
         ]
 
     for line in panel.lines:
         if line.band is not None:
             low, high = (points(line.x, ends) for ends in line.band)
+            if len(low) < 2:
+                continue
             shade = Image.new("RGB", size, colours[line.name])
             mask = Image.new("L", size, 0)
             ImageDraw.Draw(mask).polygon([*low, *reversed(high)], fill=70)
@@ -182,7 +185,8 @@ class _Axis:
 
     @classmethod
     def of(cls, values: Floats, length: int, margin: float) -> _Axis:
-        low, high = float(values.min()), float(values.max())
+        known = values[np.isfinite(values)]
+        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
         span = high - low or abs(high) or 1.0
         return cls(low - margin * span, (high if high > low else low + span) + margin * span, length)
 

@@ -70,6 +70,14 @@ def test_a_table_of_files_in_a_folder_or_beside_it(tmp_path: Path) -> None:
         assert "none.png: no such file" in reasons[1]
 
 
+def test_a_table_may_name_files_anywhere(tmp_path: Path) -> None:
+    _folders(tmp_path)
+    (tmp_path / "tables").mkdir()
+    table = tmp_path / "tables" / "labels.csv"
+    table.write_text(f"file,label\n{tmp_path / 'cat' / 'c0.png'},cat\n")
+    assert list(read_labelled(table).names) == [(tmp_path / "cat" / "c0.png").as_posix()]
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_idx_files_and_their_labels(tmp_path: Path, packed: bool) -> None:
     values = np.arange(3 * 35, dtype=np.uint8).reshape(3, 5, 7)

@@ -171,7 +171,8 @@ def _field(panel: Panel, across: _Axis, up: _Axis, colours: dict[str, Colour]) -
             ImageDraw.Draw(mask).polygon([*low, *reversed(high)], fill=70)
             field.paste(shade, (0, 0), mask)
     for line in sorted(panel.lines, key=lambda line: not line.plain):
-        draw.line(points(line.x, line.y), colours[line.name], 2 * _FINE, joint="curve")
+        if len(path := points(line.x, line.y)) > 1:
+            draw.line(path, colours[line.name], 2 * _FINE, joint="curve")
     return field.resize((_WIDTH, _HEIGHT), Image.Resampling.BOX)
 
 

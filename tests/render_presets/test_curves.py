@@ -56,3 +56,12 @@ def test_constant_lines_and_odd_letters():
     picture = drawn(Line("größe\n☃", X, np.zeros(11)), panels=3)
     assert picture.shape[0] > 2 * picture.shape[1] // 3
     assert len(ink(picture, SKY)) > 300
+
+
+def test_points_that_are_no_numbers_are_left_out():
+    gap = np.where(X < 8, X / 10, np.nan)
+    nothing = np.full(11, np.nan)
+    with_gap = ink(drawn(Line("one", X, gap), Line("none", X, nothing, (nothing, nothing))), SKY)[:-80]
+    assert len(with_gap) > 200
+    whole = ink(drawn(Line("one", X, X / 10)), SKY)[:-80]
+    assert with_gap[:, 1].max() < whole[:, 1].max()

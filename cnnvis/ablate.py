@@ -182,6 +182,9 @@ def known_scores(path: Path, study: Study) -> Scores:
     from extract import ImageError
     from extract.importance.tables import all_scores
 
+    from .score_files import note_other_network
+
+    note_other_network(path, study.model)
     counts = {one.layer: one.count for one in study.filters}
     found: Mapping[tuple[str, str, str], Any] = all_scores(path)
     for (_, layer, _), values in found.items():

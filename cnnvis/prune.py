@@ -98,6 +98,7 @@ def command(
     from extract.pruning import save_pruned
 
     from .provenance import model_facts, software
+    from .score_files import note_other_network
     from .views import note
 
     ways = {"--filters": listed, "--number": number, "--fraction": fraction, "--below": below}
@@ -108,7 +109,12 @@ def command(
         raise click.UsageError("--filters needs no --scores")
     if below is not None and first == "most":
         raise click.UsageError("--below removes what matters least, not --first most")
+    side = out.with_name(out.name + ".json")
+    if scores is not None and scores.resolve() in (side.resolve(), out.resolve()):
+        raise click.UsageError(f"{scores}: would be replaced by what is written beside {out.name}")
     model = opened(size).model
+    if scores is not None:
+        note_other_network(scores, model)
     removed: dict[Filters, list[int]] = {}
     for filters in find_filters(model, layers):
         if listed is not None:
@@ -125,7 +131,6 @@ def command(
         "removed": {filters.layer: own for filters, own in removed.items()},
         **software(),
     }
-    side = out.with_name(out.name + ".json")
     _write(side, facts)
     for filters, own in removed.items():
         note(f"layer {filters.layer!r}: {len(own)} of {filters.count} filters removed")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from converters import Volume
+    from extract import Model
     from extract.filters import Filters
     from extract.importance import Importance
     from render_presets.importance import Ranking
@@ -137,3 +138,20 @@ class ScoreFiles:
 
 def _joined(match: re.Match[str]) -> str:
     return f"[{' '.join(match[1].split())}]"
+
+
+def note_other_network(path: Path, model: Model) -> None:
+    """Tell the user where scores, as JSON, are those of another network; a table tells of none."""
+    from .provenance import model_facts
+    from .views import note
+
+    if path.suffix.lower() == ".csv":
+        return
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))["model"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        # whoever reads the scores says what is wrong with the file
+        return
+    own = model_facts(model)
+    if not isinstance(told, Mapping) or any(told.get(key) != own.get(key) for key in ("sha256", "weights")):
+        note(f"{path}: are scores of another network than {model.path}")

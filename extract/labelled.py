@@ -6,7 +6,7 @@ import csv
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +152,7 @@ def read_labelled(path: Path, labels: Path | None = None, pattern: str | None = 
     if path.suffix.lower() == ".csv":
         if labels is not None:
             raise ImageError(f"{path}: this table has labels of its own")
-        return _by_table(path.parent, path)
+        return replace(_by_table(path.parent, path), path=path)
     return _by_arrays(path, labels)
 
 

@@ -17,7 +17,7 @@ PRESET ?= auto
 OUT ?= volumes
 ARCHIVE ?= $(OUT)-archive.zip
 
-.PHONY: help venv demo upstream volumes presets montages gallery archive real-caffe test test-caffe test-viewers \
+.PHONY: help venv demo upstream volumes presets montages gallery archive real-caffe test test-slow test-caffe test-viewers \
   check-networks bench fashion-mnist experiment gallery-bundle clean
 .DELETE_ON_ERROR:
 
@@ -31,6 +31,7 @@ help:
 	@echo "make archive       all that as a bag with checksums: ARCHIVE=volumes-archive.zip"
 	@echo "make test          unit tests, ruff, mypy"
 	@echo "make real-caffe    unpacks Caffe 1.0 of Debian 11 for the tests and for --engine pycaffe, in .real-caffe"
+	@echo "make test-slow     those that take long: all of onnx's operator cases by differences, previews, networks"
 	@echo "make test-caffe    tests beside real Caffe, which it unpacks (Debian or Ubuntu)"
 	@echo "make test-viewers  tests in ParaView, 3D Slicer, ITK and teem (Debian or Ubuntu, as root)"
 	@echo "make check-networks  gradients of whole networks in full size beside central differences"
@@ -180,7 +181,10 @@ test: $(VENV)/.test-installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	@# with two workers, BLAS's own threads only wait for each other
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q --ignore=tests/viewers --ignore=tests/caffe
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m "not slow" --ignore=tests/viewers --ignore=tests/caffe
+
+test-slow: $(VENV)/.test-installed
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q -m slow --ignore=tests/viewers --ignore=tests/caffe
 
 test-caffe: $(VENV)/.test-installed
 	sh tests/caffe/install.sh

@@ -13,6 +13,8 @@ from extract.gradients import gradients
 from tests.extract.networks import freed, light
 from tests.extract.whole_networks import NETWORKS, Network
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
 def test_gradients_are_those_of_central_differences_and_of_each_image(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -247,6 +248,15 @@ def test_a_death_is_one_line_and_the_next_network_gets_a_new_process(
     assert process.load(prototxt, None, EDITS).blobs["y"] == (2, 3)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT raise KeyboardInterrupt, also where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_ends_the_process(process: CaffeProcess, prototxt: Path) -> None:
     prototxt.write_text(
         PROTOTXT.replace('type: "Add" bottom: "y"', 'type: "Sleep" bottom: "y"'), encoding="utf-8"

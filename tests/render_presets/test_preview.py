@@ -17,6 +17,8 @@ from tests.helpers import require
 from tests.render_presets.test_camera import on_screen
 from tests.render_presets.volumes import block, ramp
 
+pytestmark = pytest.mark.slow
+
 SIZE = (400, 300)
 
 

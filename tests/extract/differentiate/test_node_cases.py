@@ -30,6 +30,8 @@ from extract.differentiate.registry import entries
 from extract.differentiate.upgrade import REWRITES
 from tests.extract.differentiate.check import check
 
+pytestmark = pytest.mark.slow
+
 Array = NDArray[Any]
 FLOATING = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16}
 # Pictures of pooling are cut to this size.

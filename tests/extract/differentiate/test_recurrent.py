@@ -15,6 +15,8 @@ from extract.differentiate.rules.recurrent import unrolled
 from .check import check, node_model
 from .numbers import values
 
+pytestmark = pytest.mark.slow
+
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
 LENGTH, N, SIZE, H = 3, 3, 4, 2
 ONES = ["RNN", "GRU", "LSTM"]

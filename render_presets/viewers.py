@@ -220,9 +220,9 @@ def _check(name: str, path: Path) -> None:
     if name not in known:
         others = f"; {' and '.join(known)} can" if known else ""
         opens = " ".join(dict.fromkeys(VIEWERS[name].extensions + VIEWERS[name].series))
-        raise PresetError(
-            f"{path}: {name} does not open such files{others}. It opens {opens}, which cnnvis convert makes"
-        )
+        # only what some viewer opens is a volume, which can be converted
+        convert = "; cnnvis convert makes others of a volume" if known else ""
+        raise PresetError(f"{path}: {name} does not open such files{others}. It opens {opens}{convert}")
 
 
 def _check_opened(name: str, path: Path, opened: _Opened) -> None:

@@ -20,10 +20,10 @@ def read_fitted(path: Path, preset: str | Path | None) -> tuple[Volume, Fitted]:
     from converters import read
 
     volume = read(path)
-    return volume, fitted_to([volume], str(path), preset)
+    return volume, fitted_by_name([volume], str(path), preset)
 
 
-def fitted_to(volumes: Sequence[Volume], source: str, preset: str | Path | None) -> Fitted:
+def fitted_by_name(volumes: Sequence[Volume], source: str, preset: str | Path | None) -> Fitted:
     """Return a transfer function fitted to all volumes together, which are taken one after another.
 
     Parameters
@@ -35,13 +35,11 @@ def fitted_to(volumes: Sequence[Volume], source: str, preset: str | Path | None)
     preset : str, Path or None
         Its name or file; None or ``auto`` chooses by the values.
     """
-    from render_presets import PresetError, Values, choose, fit, load
+    from render_presets import PresetError, load
+    from render_presets.loading import fitted_to
 
     try:
-        values = Values.of(volumes)
-        first = volumes[0]
-        function = choose(first, values=values) if preset is None or preset == "auto" else load(preset)
-        return fit(function, first, values=values)
+        return fitted_to(volumes, None if preset is None or preset == "auto" else load(preset))
     except PresetError as error:
         raise PresetError(f"{source}: {error}") from error
 

@@ -107,7 +107,7 @@ def command(
     from render_presets import View, key_colors, save_movie
 
     from .frames import open_frames
-    from .pictures import fitted_to, save_png
+    from .pictures import fitted_by_name, save_png
     from .progress import progress
 
     given = {name: value for name, value in view.items() if value is not None}
@@ -119,7 +119,7 @@ def command(
     _check_count(shown, out, turn)
     count = _count(shown, out, turn)
     with progress(1 + count, "pictures", quiet) as done:
-        fitted = fitted_to(whole.volumes, whole.source, preset)
+        fitted = fitted_by_name(whole.volumes, whole.source, preset)
         done()
         if renderer == "paraview":
             path = save_png(_by_paraview(shown, fitted, look, volume_paths[0], preset), out)

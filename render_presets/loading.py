@@ -14,7 +14,7 @@ from converters.volume import Volume
 
 from . import foreign
 from .errors import PresetError
-from .transfer import Foreign, TransferFunction
+from .transfer import Fitted, Foreign, TransferFunction, fit
 from .values import Values
 
 NEGATIVE_SHARE = 0.05
@@ -80,6 +80,25 @@ def choose(*volumes: Volume, values: Values | None = None) -> TransferFunction |
     if volumes[0].facts.get("quantity") == "input":
         return load("gray")
     return load("signed" if -low > NEGATIVE_SHARE * max(high, 0.0) else "activation")
+
+
+def fitted_to(volumes: Sequence[Volume], function: TransferFunction | Foreign | None) -> Fitted:
+    """Return a transfer function, fitted to all volumes together, which are taken one after another.
+
+    Parameters
+    ----------
+    volumes : sequence of Volume
+        What it is for.
+    function : TransferFunction, Foreign or None
+        None for what `choose` takes.
+
+    Raises
+    ------
+    PresetError
+        If no value is finite.
+    """
+    first, values = volumes[0], Values.of(volumes)
+    return fit(function or choose(first, values=values), first, values=values)
 
 
 def _files() -> Any:

@@ -14,10 +14,9 @@ from converters.volume import Described, Volume
 
 from . import cgv, paraview, slicer
 from .errors import PresetError
-from .loading import choose, load
+from .loading import fitted_to, load
 from .scene import Scene
-from .transfer import Foreign, TransferFunction, fit
-from .values import Values
+from .transfer import Foreign, TransferFunction
 
 Function = TransferFunction | Foreign
 
@@ -239,9 +238,7 @@ def _check_opened(name: str, path: Path, opened: _Opened) -> None:
 
 def _scene(path: Path, folder: Path, opened: _Opened, function: Function | None) -> Scene:
     try:
-        values = Values.of(opened.volumes)
-        first = opened.volumes[0]
-        fitted = fit(function or choose(first, values=values), first, values=values)
+        fitted = fitted_to(opened.volumes, function)
     except PresetError as error:
         raise PresetError(f"{path}: {error}") from error
     volume = opened.volumes[0]

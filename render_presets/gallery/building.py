@@ -15,9 +15,8 @@ from converters.staging import staging
 from converters.volume import Described, Volume
 
 from ..errors import PresetError
-from ..loading import choose, load
-from ..transfer import Fitted, Foreign, TransferFunction, fit
-from ..values import Values
+from ..loading import fitted_to, load
+from ..transfer import Fitted, Foreign, TransferFunction
 from . import opening, telling
 from .entry import Entry, digest, frames, too_large
 from .finding import Found, find
@@ -113,8 +112,7 @@ def gallery(
 
 def _fitted(found: Found, volume: Volume | Series, function: TransferFunction | Foreign | None) -> Fitted:
     try:
-        first, values = frames(volume)[0], Values.of(frames(volume))
-        return fit(function or choose(first, values=values), first, values=values)
+        return fitted_to(frames(volume), function)
     except PresetError as error:
         raise PresetError(f"{found.files[0]}: {error}") from error
 

@@ -12,7 +12,9 @@ import pytest
 
 from extract import Model, load_model
 from extract.errors import ModelError
+from extract.filters import find_filters
 from extract.gradients import gradients
+from extract.importance.rows import Table
 from extract.pycaffe import CaffeProcess
 from tests.caffe.cases import all_cases
 from tests.caffe.gradients import Asked, caffes, refused
@@ -112,6 +114,22 @@ def test_gradients_of_a_class_are_those_of_caffe(network: Network, reduce: str |
         if line := difference(ours[name], theirs[name], tolerance):
             lines.append(f"{name}: {line}")
     assert lines == []
+
+
+@pytest.mark.usefixtures("one_process")
+def test_grad_l2_is_the_norm_of_caffes_gradients(network: Network) -> None:
+    model, images = network.model, len(network.x)
+    filters = [one for one in find_filters(model, ["*"]) if len(one.shape) == 4]
+    table = Table(model, None, filters, ["grad_l2"])
+    rows = table.rows(network.x, np.full(images, network.index))
+    names = {f"{one.layer}.weight": one for one in filters}
+    theirs = gradients(network.model_in_caffe, network.x, network.target, list(names))
+    for name, one in names.items():
+        wanted = np.linalg.norm(one.rows(theirs[name].astype(np.float64)), axis=2)
+        assert wanted.shape == (images, one.count)
+        assert np.ptp(wanted) > 0
+        line = difference(rows[:, table.columns["grad_l2", one.layer]], wanted, TOLERANCE)
+        assert not line, f"{name}: {line}"
 
 
 def test_gradients_of_each_picture_are_those_of_one(network: Network) -> None:

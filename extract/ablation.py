@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .activations import feeds_of
-from .apart import keeps_images_apart
+from .apart import hold_rows, keeps_images_apart
+from .batching import fixed_batch, in_batches
 from .differentiate.upgrade import upgraded
 from .errors import ModelError
 from .feeding import fed_at
 from .filters import Filters
 from .graph import cut, tensors_of
+from .mixing import ABSENT, Chosen, Summed, summing, without_each
 from .model import Model
 from .parts import Input
-from .splitting import Shares, Split, split
+from .splitting import Split, split
 from .targets import scores
 
 if TYPE_CHECKING:
-    import onnx
-
     from .activations import Feed
     from .runner import Computer
 
@@ -32,12 +31,13 @@ if TYPE_CHECKING:
 # processor's cache, for more takes several times as long.
 _TOGETHER = 2**19
 _LARGEST = 2**20
-# What a graph is fed with that sums shares: which filters are there, and what each adds.
-_KEPT, _ADDED = "kept filters", "added shares"
-# The shares of filters that are not there.
-_ABSENT = "absent shares"
+# And those of one image for all choices, where these are computed in one go.
+_AT_ONCE = 2**24
 
 _Feeds = Mapping[str, NDArray[Any]]
+
+Part = tuple[slice, slice, NDArray[np.float32]]
+"""Which images, which choices, and the output for each of both, shape (n, v, ...)."""
 
 
 class Ablation:
@@ -92,9 +92,10 @@ class Ablation:
         self._providers = providers
         with model.named_in_errors():
             proto = upgraded(model.proto)
-            self._apart = keeps_images_apart(cut(proto, [self.output]))
+            self._needed = cut(proto, [self.output])
+            self._apart = keeps_images_apart(self._needed)
         self._graph = Model(proto, replace(model.source, layers=None, blobs={}))
-        self._fixed_batch = max((i.shape[0] for i in self.inputs if i.shape and i.shape[0]), default=None)
+        self._fixed_batch = fixed_batch(self.inputs)
         self._stages: dict[tuple[tuple[int, ...], ...], _Stages] = {}
 
     def run(self, x: Feed, kept: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -105,7 +106,7 @@ class Ablation:
         x : ndarray or dict of ndarray
             A batch, as `activations` takes it.
         kept : ndarray of bool
-            The choices: which filters are there, shape (V, filters).
+            The choices: which filters are there, shape (V, filters), V >= 1.
 
         Returns
         -------
@@ -116,35 +117,75 @@ class Ablation:
         ------
         ImageError
             If the input does not fit the model.
+        ModelError
+            If the output has not one row for each image.
         """
-        feeds = feeds_of(self.model, self.inputs, x)
-        count = len(next(iter(feeds.values())))
-        size = self._fixed_batch or count
-        results = []
-        with self.model.named_in_errors():
-            for start in range(0, count, size):
-                # the last piece is filled up with its last image
-                chosen = np.minimum(np.arange(start, start + size), count - 1)
-                # further inputs may be the same for all images
-                piece = {name: v[chosen] if len(v) == count else v for name, v in feeds.items()}
-                results.append(self._stages_for(piece).run(piece, kept)[: count - start])
-        return results[0] if len(results) == 1 else np.concatenate(results)
+        feeds, count = self._fed(x)
+        result: NDArray[np.float32] | None = None
+        for images, choices, values in self._parts(feeds, count, kept):
+            if result is None:
+                result = np.empty((count, len(kept), *values.shape[2:]), np.float32)
+            result[images, choices] = values
+        assert result is not None
+        return result
 
-    def _stages_for(self, feeds: _Feeds) -> _Stages:
+    def parts(self, x: Feed, kept: NDArray[np.bool_]) -> Iterator[Part]:
+        """Yield the output in parts as they are computed, each image and choice once; takes what `run` takes.
+
+        What a part holds is bounded, or is of one image and one choice. Only of a network that has to run for
+        each choice by itself it is the whole batch.
+        """
+        feeds, count = self._fed(x)
+        yield from self._parts(feeds, count, kept)
+
+    def _fed(self, x: Feed) -> tuple[dict[str, NDArray[Any]], int]:
+        """Return the inputs and how many images there are."""
+        given = feeds_of(self.model, self.inputs, x)
+        feeds = {i.name: given[i.name] for i in self.inputs}
+        rows = {name: len(values) for name, values in feeds.items() if values.ndim}
+        free = [rows[i.name] for i in self.inputs if i.name in rows and i.shape[:1] in ((), (None,))]
+        count = max(free or rows.values(), default=1)
+        if self._apart:
+            # a single row is the same for all images
+            feeds = {name: v.repeat(count, axis=0) if len(v) == 1 < count else v for name, v in feeds.items()}
+        return feeds, count
+
+    def _parts(self, feeds: _Feeds, count: int, kept: NDArray[np.bool_]) -> Iterator[Part]:
+        size = self._fixed_batch or count
+        for batch, fed in in_batches(feeds, count, size):
+            stages = self._stages_for(fed, size)
+            number = batch.stop - batch.start
+            with self.model.named_in_errors():
+                for images, choices, values in stages.parts(fed, size, kept):
+                    end = batch.start + min(images.stop, number)
+                    own = values[: number - images.start].astype(np.float32, copy=False)
+                    yield slice(batch.start + images.start, end), choices, own
+
+    def _stages_for(self, feeds: _Feeds, size: int) -> _Stages:
         """Return the sessions for inputs of these shapes, but for the number of images."""
         key = tuple(values.shape[1:] for values in feeds.values())
         if key not in self._stages:
             shapes = self._graph.shapes({name: values.shape for name, values in feeds.items()})
-            parts = split(self._graph, self.filters, self.output, shapes)
             together = self._apart and self._fixed_batch is None
+            parts = split(self._graph, self.filters, self.output, shapes, 1 if together else size)
+            if together and not self._hold_rows(parts.sides):
+                together = False
+                parts = split(self._graph, self.filters, self.output, shapes, size)
             self._stages[key] = _Stages(
                 self._graph, parts, self.filters, self.output, self._maps, together, self._providers
             )
         return self._stages[key]
 
+    def _hold_rows(self, tensors: Sequence[str]) -> bool:
+        with self.model.named_in_errors():
+            return hold_rows(self._needed, tensors)
+
 
 class _Stages:
-    """The parts of a network as sessions: up to the layer, its channels, and the rest."""
+    """The parts of a network as sessions: up to the layer, its channels, and the rest.
+
+    Many choices run together only where the rest reads nothing but rows of images: `together` says so.
+    """
 
     def __init__(
         self,
@@ -156,7 +197,8 @@ class _Stages:
         together: bool,
         providers: Sequence[str],
     ) -> None:
-        self._parts, self._filters, self._maps, self._together = parts, filters, maps, together
+        self._parts, self._filters, self._output = parts, filters, output
+        self._maps, self._together = maps, together
         graph = Model(parts.proto, model.source)
         inner = [name for name in parts.sides if all(name != value.name for value in model.inputs)]
         self._first = graph.runner([filters.output, *inner], providers)
@@ -167,199 +209,101 @@ class _Stages:
         self._rest: Computer | None = None
         self._each: Computer | None = None
         if parts.shares is not None:
-            summing = Model(_summing(fed.proto, parts.end, parts.shares), fed.source)
-            self._rest = summing.runner([output], providers)
+            sums = Model(summing(fed.proto, parts.end, parts.shares), fed.source)
+            self._rest = sums.runner([output], providers)
             behind = fed_at(graph, [f"tensor:{name}" for name in (filters.output, *inner)])
-            each = Model(_without_each(behind.proto, parts, filters.count), behind.source)
-            self._each = each.runner([output], providers) if together else None
+            each = Model(without_each(behind.proto, parts, filters.count), behind.source)
+            read = {value.name for value in cut(each.proto, [output]).graph.input}
+            if together and read <= {filters.output, ABSENT, *parts.sides}:
+                self._each = each.runner([output], providers)
         elif parts.end != output:
             self._rest = fed.runner([output], providers)
-        self._mix: _Chosen | _Summed | None = None
+        self._mix: Chosen | Summed | None = None
+        self._largest = 0
 
-    def run(self, feeds: _Feeds, kept: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def parts(self, feeds: _Feeds, count: int, kept: NDArray[np.bool_]) -> Iterator[Part]:
+        """Yield the output for some images and choices after the other; `count` is the number of images."""
         own, *inner = self._first.run(feeds)
-        sides = {**feeds, **dict(zip(self._first.outputs[1:], inner, strict=True))}
+        known = {**feeds, **dict(zip(self._first.outputs[1:], inner, strict=True))}
+        sides = {name: known[name] for name in self._parts.sides}
         mix = self._mix = self._mix or self._mixture(own)
         if not self._together:
-            return np.concatenate(list(self._variants(mix, self._apart(own), sides, kept, 1)), axis=1)
+            yield from self._by_choices(mix, own, sides, count, kept)
+            return
+        self._largest = self._largest or self._most(mix, own, sides, kept)
         lacking = (~kept).sum(axis=1)
-        if self._each is not None and lacking.max() <= 1 and 2 * len(kept) > self._filters.count:
-            return self._one_by_one(mix, own, sides)[:, np.where(lacking, 1 + kept.argmin(axis=1), 0)]
-        images = max(1, _LARGEST // mix.held)
-        pieces = []
-        for start in range(0, len(own), images):
-            piece = slice(start, start + images)
-            some = {name: values[piece] for name, values in sides.items()}
-            values = self._apart(own[piece])
-            step = max(1, _TOGETHER // (mix.made * len(values)))
-            pieces.append(np.concatenate(list(self._variants(mix, values, some, kept, step)), axis=1))
-        return np.concatenate(pieces)
+        choices = max(len(kept), 1 + self._filters.count)
+        few = lacking.max() > 1 or 2 * len(kept) <= self._filters.count
+        if self._each is None or few or choices * self._largest > _AT_ONCE:
+            yield from self._variants(mix, own, sides, kept)
+            return
+        places = np.where(lacking, 1 + kept.argmin(axis=1), 0)
+        for images, values in self._one_by_one(mix, own, sides):
+            yield images, slice(0, len(kept)), values[:, places]
+
+    def _by_choices(
+        self, mix: Chosen | Summed, own: NDArray[Any], sides: _Feeds, count: int, kept: NDArray[np.bool_]
+    ) -> Iterator[Part]:
+        """Yield the output of all images for each choice."""
+        prepared = mix.prepared(self._apart(own))
+        for number in range(len(kept)):
+            choice = slice(number, number + 1)
+            result = self._outcome(mix.fed(prepared, kept[choice]), sides)
+            if result.shape[:1] != (count,):
+                raise ModelError(f"the output {self._output!r} has not one row for each image")
+            yield slice(0, count), choice, result[:, np.newaxis]
 
     def _variants(
-        self, mix: _Chosen | _Summed, values: NDArray[Any], sides: _Feeds, kept: NDArray[np.bool_], step: int
-    ) -> Iterator[NDArray[np.float32]]:
+        self, mix: Chosen | Summed, own: NDArray[Any], sides: _Feeds, kept: NDArray[np.bool_]
+    ) -> Iterator[Part]:
         """Yield the output of some images for some choices after the other."""
-        prepared = mix.prepared(values)
-        for start in range(0, len(kept), step):
-            chosen = kept[start : start + step]
-            further = {
-                name: np.repeat(sides[name], len(chosen), axis=0) if self._together else sides[name]
-                for name in self._parts.sides
-            }
-            fed = mix.fed(prepared, chosen)
-            (result,) = fed.values() if self._rest is None else self._rest.run({**further, **fed})
-            yield result.reshape(len(values), len(chosen), *result.shape[1:])
+        size = max(1, _LARGEST // max(mix.held, self._largest))
+        for start in range(0, len(own), size):
+            images = slice(start, min(start + size, len(own)))
+            number = images.stop - start
+            prepared = mix.prepared(self._apart(own[images]))
+            step = max(1, _TOGETHER // (self._largest * number))
+            for first in range(0, len(kept), step):
+                chosen = kept[first : first + step]
+                further = {name: v[images].repeat(len(chosen), axis=0) for name, v in sides.items()}
+                result = self._outcome(mix.fed(prepared, chosen), further)
+                values = result.reshape(number, len(chosen), *result.shape[1:])
+                yield images, slice(first, first + len(chosen)), values
 
-    def _one_by_one(self, mix: _Chosen | _Summed, own: NDArray[Any], sides: _Feeds) -> NDArray[np.float32]:
-        """Return the output with all filters, and behind that without each of them by itself."""
+    def _one_by_one(
+        self, mix: Chosen | Summed, own: NDArray[Any], sides: _Feeds
+    ) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Yield the output of some images with all filters, and behind that without each one by itself."""
         assert self._each is not None
         choices = 1 + self._filters.count
-        step = max(1, _TOGETHER // (choices * mix.made))
-        pieces = []
+        step = max(1, _TOGETHER // (choices * self._largest))
         for start in range(0, len(own), step):
-            piece = slice(start, start + step)
-            further = {name: np.repeat(sides[name][piece], choices, axis=0) for name in self._parts.sides}
-            fed = {self._filters.output: own[piece], _ABSENT: mix.absent}
+            images = slice(start, min(start + step, len(own)))
+            further = {name: v[images].repeat(choices, axis=0) for name, v in sides.items()}
+            fed = {self._filters.output: own[images], ABSENT: mix.absent}
             (result,) = self._each.run({**further, **fed})
-            pieces.append(result.reshape(-1, choices, *result.shape[1:]))
-        return np.concatenate(pieces)
+            yield images, result.reshape(-1, choices, *result.shape[1:])
+
+    def _outcome(self, fed: _Feeds, sides: _Feeds) -> NDArray[Any]:
+        """Return the output for what stands for the layer, and the other tensors that the rest reads."""
+        (result,) = fed.values() if self._rest is None else self._rest.run({**sides, **fed})
+        return result
+
+    def _most(self, mix: Chosen | Summed, own: NDArray[Any], sides: _Feeds, kept: NDArray[np.bool_]) -> int:
+        """Return the most numbers that an image takes for a choice in what feeds the rest, or comes out."""
+        one = {name: values[:1] for name, values in sides.items()}
+        result = self._outcome(mix.fed(mix.prepared(self._apart(own[:1])), kept[:1]), one)
+        return max(mix.made, *(int(values[0].size) for values in (result, *one.values())))
 
     def _apart(self, own: NDArray[Any]) -> NDArray[Any]:
         return own if self._channels is None else self._channels.run({self._filters.output: own})[0]
 
-    def _mixture(self, own: NDArray[Any]) -> _Chosen | _Summed:
+    def _mixture(self, own: NDArray[Any]) -> Chosen | Summed:
         """Return how channels that are there and others that are not go together."""
         shape = [1] * own.ndim
         shape[self._filters.channel_axis] = self._filters.count
-        constant = np.ascontiguousarray(np.broadcast_to(self._maps.reshape(shape), own.shape))
-        absent = self._apart(constant)[0]
+        maps = self._maps.reshape(shape).astype(own.dtype)
+        absent = self._apart(np.ascontiguousarray(np.broadcast_to(maps, own.shape)))[0]
         if self._parts.shares is None:
-            return _Chosen(absent, self._parts.axis, self._parts.end)
-        return _Summed(absent.reshape(self._filters.count, -1), self._parts.shares)
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    """Channels as they are, or what becomes of those of removed filters: of one image, (channels, ...)."""
-
-    absent: NDArray[Any]
-    axis: int
-    name: str
-
-    @property
-    def held(self) -> int:
-        """Numbers that an image takes once."""
-        return self.absent.size
-
-    @property
-    def made(self) -> int:
-        """Numbers that it takes for each choice."""
-        return self.absent.size
-
-    def prepared(self, values: NDArray[Any]) -> NDArray[Any]:
-        return values[:, np.newaxis]
-
-    def fed(self, prepared: NDArray[Any], kept: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
-        """Return the maps of each image and each choice, (images * choices, channels, ...), by their name."""
-        shape = [1] * prepared.ndim
-        shape[1], shape[self.axis] = kept.shape
-        mixed = np.where(kept.reshape(shape), prepared, self.absent)
-        return {self.name: mixed.reshape(-1, *prepared.shape[2:])}
-
-
-@dataclass(frozen=True)
-class _Summed:
-    """Shares in a linear layer's output, (channels, outputs...) flat, and what they make together."""
-
-    absent: NDArray[Any]
-    shares: Shares
-
-    @property
-    def held(self) -> int:
-        return self.absent.size
-
-    @property
-    def made(self) -> int:
-        return int(self.absent[0].size)
-
-    def prepared(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return what each channel adds by being there, and behind it what is there without any."""
-        count = len(self.absent)
-        result = np.empty((len(values), count + 1, self.made), np.float32)
-        np.subtract(values.reshape(len(values), count, -1), self.absent, out=result[:, :-1])
-        result[:, -1] = self.absent.sum(axis=0) + self.shares.bias
-        return result
-
-    def fed(self, prepared: NDArray[Any], kept: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
-        """Return what a graph is fed with that `_summing` has made."""
-        factors = np.pad(kept.astype(np.float32), ((0, 0), (0, 1)), constant_values=1)
-        return {_KEPT: factors, _ADDED: prepared}
-
-
-def _summing(proto: onnx.ModelProto, end: str, shares: Shares) -> onnx.ModelProto:
-    """Return a graph that makes one of its inputs itself: sums of the shares that are kept."""
-    import onnx
-
-    result = onnx.ModelProto()
-    result.CopyFrom(proto)
-    graph = result.graph
-    inputs = [value for value in proto.graph.input if value.name != end]
-    del graph.input[:], graph.node[:]
-    kind = onnx.TensorProto.FLOAT
-    graph.input.extend(
-        [
-            *inputs,
-            onnx.helper.make_tensor_value_info(_KEPT, kind, ["choices", "parts"]),
-            onnx.helper.make_tensor_value_info(_ADDED, kind, ["images", "parts", math.prod(shares.shape)]),
-        ]
-    )
-    shape = np.array([-1, *shares.shape], np.int64)
-    sums, wanted = f"{end}:sums", f"{end}:shape"
-    graph.initializer.append(onnx.numpy_helper.from_array(shape, wanted))
-    graph.node.extend(
-        [
-            onnx.helper.make_node("MatMul", [_KEPT, _ADDED], [sums]),
-            onnx.helper.make_node("Reshape", [sums, wanted], [end]),
-            *proto.graph.node,
-        ]
-    )
-    return result
-
-
-def _without_each(proto: onnx.ModelProto, parts: Split, count: int) -> onnx.ModelProto:
-    """Return a graph that goes on with all filters, and without each: (images * (1 + filters), ...)."""
-    import onnx
-
-    assert parts.shares is not None
-    shape = parts.shares.shape
-    make = onnx.helper.make_node
-    whole, own, lost, added, both = (
-        f"{parts.end}:{part}" for part in ("whole", "own", "lost", "added", "both")
-    )
-    result = onnx.ModelProto()
-    result.CopyFrom(proto)
-    graph = result.graph
-    sizes = {
-        f"{whole}:shape": [-1, 1, *shape],
-        f"{own}:shape": [-1, count, *shape],
-        f"{both}:shape": [-1, *shape],
-    }
-    for name, values in sizes.items():
-        graph.initializer.append(onnx.numpy_helper.from_array(np.array(values, np.int64), name))
-    kind = onnx.TensorProto.FLOAT
-    graph.input.append(onnx.helper.make_tensor_value_info(_ABSENT, kind, [count, math.prod(shape)]))
-    place = next(i for i, node in enumerate(graph.node) if parts.end in node.output)
-    outputs = graph.node[place].output
-    outputs[list(outputs).index(parts.end)] = f"{whole}:flat"
-    made = [
-        make("Reshape", [f"{whole}:flat", f"{whole}:shape"], [whole]),
-        make("Reshape", [parts.channels, f"{own}:shape"], [own]),
-        make("Reshape", [_ABSENT, f"{own}:shape"], [f"{own}:absent"]),
-        make("Sub", [own, f"{own}:absent"], [added]),
-        make("Sub", [whole, added], [lost]),
-        make("Concat", [whole, lost], [both], axis=1),
-        make("Reshape", [both, f"{both}:shape"], [parts.end]),
-    ]
-    for offset, node in enumerate(made, 1):
-        graph.node.insert(place + offset, node)
-    return result
+            return Chosen(absent, self._parts.axis, self._parts.end)
+        return Summed(absent.reshape(self._filters.count, -1), self._parts.shares)

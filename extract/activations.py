@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from converters.errors import CnnVisWarning
 
+from .batching import in_batches
 from .errors import ImageError, ModelError
 from .feeding import fed_at
 from .model import Model
@@ -123,14 +124,12 @@ class Extractor:
         if len(sizes) != 1 or len(counts) != 1 or size is None or count is None or size == count:
             return self._runner.run(feeds)
         pieces = []
-        for start in range(0, count, size):
-            # the last piece is filled up with its last image
-            chosen = np.minimum(np.arange(start, start + size), count - 1)
-            outputs = self._runner.run({name: feed[chosen] for name, feed in feeds.items()})
+        for images, batch in in_batches(feeds, count, size):
+            outputs = self._runner.run(batch)
             for tensor, output in zip(self._runner.outputs, outputs, strict=True):
                 if not output.ndim or len(output) != size:
                     raise ModelError(f"{tensor!r} has no batch axis: give the model {size} images at a time")
-            pieces.append([output[: count - start] for output in outputs])
+            pieces.append([output[: images.stop - images.start] for output in outputs])
         return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
 
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .differentiate.facts import Facts, facts_of
-from .graph import initializer_names, reads
+from .graph import cut, graphs, initializer_names, reads
 
 if TYPE_CHECKING:
     import onnx
 
 _FLOAT = np.dtype(np.float32)
+# Operators that tell sizes, and those that work along the first axis if no other is given.
+_OF_SHAPES = ("Shape", "Size")
+_ALONG_FIRST = ("Gather", "GatherElements", "ScatterElements")
 
 
 def keeps_images_apart(proto: onnx.ModelProto) -> bool:
     """Return whether each image of a batch goes through a graph by itself, as far as can be told.
 
-    The first axis of the inputs is the batch, and must be the first axis of all that is made of them.
+    The first axis of the inputs is the batch, and must be the first axis of all that is made of them, but for
+    whole numbers that are made of shapes alone.
 
     Parameters
     ----------
@@ -32,22 +37,53 @@ def keeps_images_apart(proto: onnx.ModelProto) -> bool:
     if len(batches) != 1 or batches & {(), (None,)}:
         return False
     (batch,) = batches
+    sizes: set[str] = set()
     for node in proto.graph.node:
-        if fed.isdisjoint(reads(node)):
+        names = fed.intersection(reads(node))
+        if not names:
             continue
-        fed.update(node.output)
-        made = [name for name in node.output if name and facts.dtypes.get(name, _FLOAT).kind == "f"]
-        if any(facts.extents.get(name, ())[:1] != batch for name in made) or _mixes(node, facts):
+        made = [name for name in node.output if name]
+        fed.update(made)
+        if node.op_type in _OF_SHAPES or names <= sizes:
+            sizes.update(name for name in made if facts.dtypes.get(name, _FLOAT).kind != "f")
+        if any(facts.extents.get(name, ())[:1] != batch for name in made if name not in sizes):
+            return False
+        if _mixes(node, facts, batch):
             return False
     return True
 
 
-def _mixes(node: onnx.NodeProto, facts: Facts) -> bool:
+def _mixes(node: onnx.NodeProto, facts: Facts, batch: tuple[int | str | None, ...]) -> bool:
     """Return whether a node works along the first axis, or by the statistics of a batch."""
-    rank = len(facts.extents.get(node.input[0], ()))
-    for attribute in node.attribute:
-        if attribute.name == "axis" and attribute.i in (0, -rank):
-            return True
-        if attribute.name == "training_mode" and attribute.i and node.op_type == "BatchNormalization":
-            return True
-    return False
+    given = {attribute.name: attribute.i for attribute in node.attribute}
+    extents = facts.extents.get(node.input[0], ())
+    axis = given.get("axis")
+    if node.op_type == "CumSum":
+        value = facts.values.get(node.input[1])
+        axis = 0 if value is None else int(value.item())
+    elif node.op_type in _ALONG_FIRST and extents[:1] == batch:
+        axis = given.get("axis", 0)
+    if axis is not None and axis in (0, -len(extents)):
+        return True
+    return node.op_type == "BatchNormalization" and bool(given.get("training_mode"))
+
+
+def hold_rows(proto: onnx.ModelProto, tensors: Sequence[str]) -> bool:
+    """Return whether tensors hold one row for each image, whatever images and how many are in a batch.
+
+    What a graph knows of the number of images, such as a shape or the positions of rows, is of one batch.
+
+    Parameters
+    ----------
+    proto : onnx.ModelProto
+        A graph that keeps images apart.
+    tensors : sequence of str
+        Tensors that depend on its inputs.
+    """
+    facts = facts_of(proto)
+    fed = {value.name for value in proto.graph.input} - initializer_names(proto.graph)
+    (batch,) = {facts.extents[name][:1] for name in fed}
+    made = [name for name in tensors if name not in fed]
+    nodes = (node for graph in graphs(cut(proto, made).graph) for node in graph.node)
+    counts = any(node.op_type in _OF_SHAPES for node in nodes)
+    return not counts and all(facts.extents.get(name, ())[:1] == batch for name in tensors)

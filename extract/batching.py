@@ -1,16 +1,47 @@
-"""Which axis of each tensor runs over the images."""
+"""Batches of images: what a network is fed at a time, and which axis of each tensor runs over them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .errors import ModelError
+from .parts import Input
 
 if TYPE_CHECKING:
     from .model import Model
 
 # Two batch sizes that a network's own numbers are unlikely to be multiples of.
 _FIRST, _SECOND = 1013, 2017
+
+
+def fixed_batch(inputs: Iterable[Input]) -> int | None:
+    """Return how many images a network takes at a time by what its inputs declare; None if that is open."""
+    return max((i.shape[0] for i in inputs if i.shape and i.shape[0] is not None), default=None)
+
+
+def in_batches(
+    feeds: Mapping[str, NDArray[Any]], count: int, size: int
+) -> Iterator[tuple[slice, dict[str, NDArray[Any]]]]:
+    """Yield which images a network is fed at a time, and the inputs for these.
+
+    Parameters
+    ----------
+    feeds : mapping of str to ndarray
+        The inputs: those with a row an image, and others that are the same for all images.
+    count : int
+        How many images there are.
+    size : int
+        How many images there are to be in every batch. The last one is filled up with its last image, for
+        which the slice does not count.
+    """
+    for start in range(0, count, size):
+        chosen = np.minimum(np.arange(start, start + size), count - 1)
+        batch = {name: v[chosen] if v.shape[:1] == (count,) else v for name, v in feeds.items()}
+        yield slice(start, min(start + size, count)), batch
 
 
 def batch_axes(

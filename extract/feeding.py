@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from .errors import ModelError
 from .model import Model
+from .shapes import types
+
+if TYPE_CHECKING:
+    import onnx
 
 
 def fed_at(model: Model, names: Iterable[str]) -> Model:
@@ -41,8 +46,18 @@ def fed_at(model: Model, names: Iterable[str]) -> Model:
         for place, output in enumerate(node.output):
             if output in tensors:
                 node.output[place] = f"{output}:computed"
-    kinds = {value.name: value.type for value in (*model.proto.graph.value_info, *model.proto.graph.output)}
+    kinds = _kinds(model, tensors)
     for tensor in tensors:
         kind = onnx.helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, None)
         proto.graph.input.append(onnx.helper.make_value_info(tensor, kinds.get(tensor, kind)))
     return Model(proto, model.source)
+
+
+def _kinds(model: Model, tensors: Collection[str]) -> Mapping[str, onnx.TypeProto]:
+    """Return the types of tensors, as the file says them, else as far as inference finds them."""
+    graph = model.proto.graph
+    said = {v.name: v.type for v in (*graph.value_info, *graph.output) if v.type.WhichOneof("value")}
+    if said.keys() >= set(tensors):
+        return said
+    with model.named_in_errors():
+        return {**types(model.proto), **said}

@@ -1,4 +1,4 @@
-"""Shapes of a graph's tensors, by onnx's shape inference."""
+"""Shapes and types of a graph's tensors, by onnx's shape inference."""
 
 from __future__ import annotations
 
@@ -80,6 +80,27 @@ def infer(proto: onnx.ModelProto, inputs: Mapping[str, tuple[int, ...]]) -> dict
             # exporters write free sizes as 0 or -1 too
             shapes[value.name] = tuple(d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim)
     return shapes
+
+
+def types(proto: onnx.ModelProto) -> dict[str, onnx.TypeProto]:
+    """Return the type of each tensor that nodes make and shape inference knows, its shape left open.
+
+    Parameters
+    ----------
+    proto : onnx.ModelProto
+        The model; it is left as it is, and its large weights are neither copied nor read.
+
+    Raises
+    ------
+    ModelError
+        If the graph contradicts itself.
+    """
+    graph = annotated(proto, {}).graph
+    found = {v.name: v.type for v in (*graph.value_info, *graph.output) if v.type.WhichOneof("value")}
+    for kind in found.values():
+        if kind.HasField("tensor_type"):
+            kind.tensor_type.ClearField("shape")
+    return found
 
 
 def annotated(

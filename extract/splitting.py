@@ -30,8 +30,10 @@ _OF_EACH_VALUE = frozenset(
 )
 # These do so for pictures, with channels on their second axis.
 _OF_EACH_MAP = frozenset({"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool", "MaxPool"})
-# Numbers an image. Above, all channels' shares of the next layer take more memory than they save time.
+# Numbers of an image, and of images that run together. Above, all channels' shares of the next layer take
+# more memory than they save time.
 _LARGEST = 2**24
+_LARGEST_BATCH = 2**26
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Split:
     sides: tuple[str, ...]
 
 
-def split(model: Model, filters: Filters, output: str, shapes: Mapping[str, Shape]) -> Split:
+def split(model: Model, filters: Filters, output: str, shapes: Mapping[str, Shape], images: int = 1) -> Split:
     """Take a network apart behind a layer.
 
     The channels stay apart through what works on each value or map by itself. A convolution behind that, or a
@@ -96,6 +98,8 @@ def split(model: Model, filters: Filters, output: str, shapes: Mapping[str, Shap
         The tensor that is wanted in the end.
     shapes : mapping of str to tuple of int or None
         Shapes of all tensors, for the size of the input that is used.
+    images : int
+        How many images at least go through the channels at a time.
     """
     import onnx
 
@@ -114,7 +118,7 @@ def split(model: Model, filters: Filters, output: str, shapes: Mapping[str, Shap
     behind = readers.get(channels, ())
     linear = None
     if channels != output and len(behind) == 1:
-        linear = _linear(behind[0], readers, channels, axis, model, shapes)
+        linear = _linear(behind[0], readers, channels, axis, model, shapes, images)
     if linear is None:
         return Split(model.proto, channels, axis, None, channels, _sides(nodes, channels, model.constants))
     proto = onnx.ModelProto()
@@ -184,6 +188,7 @@ def _linear(
     axis: int,
     model: Model,
     shapes: Mapping[str, Shape],
+    images: int,
 ) -> _Linear | None:
     """Return the linear layer that reads maps, if sums of its channels' shares save time."""
     maps = _sizes(shapes, channels)
@@ -194,7 +199,8 @@ def _linear(
     shape = _sizes(shapes, worker.output[0])
     if shape is None or not model.constants.issuperset(filter(None, worker.input[1:])):
         return None
-    if maps[0] * math.prod(shape) > _LARGEST:
+    numbers = maps[0] * math.prod(shape)
+    if numbers > _LARGEST or images * numbers > _LARGEST_BATCH:
         return None
     attributes = _attributes(worker)
     if node.op_type == "Conv":

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..activations import Extractor, feeds_of
 from ..apart import keeps_images_apart
+from ..batching import fixed_batch, in_batches
 from ..caffe.support import check_supported
 from ..differentiate import SharedGradientError, backward
 from ..differentiate.upgrade import upgraded
@@ -193,6 +194,7 @@ class Statistics:
             parts = [replace(part, product=part.product and apart) for part in parts]
             sketch = Sketch()
             outputs = [criterion.build(sketch, part) for criterion in criteria for part in parts]
+            self._layers = [part.filters.layer for _ in criteria for part in parts]
             whole, self._apart = _backward(proto, output, list(sketch.wrt), apart)
             self._runner = Runner(
                 _extended(whole, sketch), model.source.folder, outputs, providers, model.source.weights
@@ -209,7 +211,7 @@ class Statistics:
     @property
     def fixed_batch(self) -> int | None:
         """How many images the network takes at a time; None if that is left open."""
-        return max((i.shape[0] for i in self.inputs if i.shape and i.shape[0] is not None), default=None)
+        return fixed_batch(self.inputs)
 
     def rows(self, x: Feed, classes: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return a row of values a picture: for each criterion, each layer, each filter.
@@ -222,20 +224,16 @@ class Statistics:
             The class of each picture, shape (N,); no matter where a target was given.
         """
         feeds = feeds_of(self.model, self.inputs, x)
-        seeds = self._seeds(feeds, classes)
-        count = len(classes)
-        size = self.fixed_batch or (count if self._apart else 1)
+        feeds[self._seed] = self._seeds(feeds, classes)
+        size = self.fixed_batch or (len(classes) if self._apart else 1)
         pieces = []
         with self.model.named_in_errors():
-            for start in range(0, count, size):
-                # the last piece is filled up with its last image, which counts for nothing there
-                chosen = np.minimum(np.arange(start, start + size), count - 1)
-                # further inputs may be the same for all images
-                piece = {name: v[chosen] if len(v) == count else v for name, v in feeds.items()}
-                values = self._runner.run({**piece, self._seed: seeds[chosen]})
-                if any(len(value) != size for value in values):
-                    raise ModelError("a layer's output has not one row for each image")
-                pieces.append(np.concatenate(values, axis=1, dtype=np.float64)[: count - start])
+            for images, batch in in_batches(feeds, len(classes), size):
+                values = self._runner.run(batch)
+                for layer, value in zip(self._layers, values, strict=True):
+                    if len(value) != size:
+                        raise ModelError(f"the output of layer {layer!r} has not one row for each image")
+                pieces.append(np.concatenate(values, axis=1, dtype=np.float64)[: images.stop - images.start])
         return np.concatenate(pieces)
 
     def _seeds(self, feeds: Mapping[str, NDArray[Any]], classes: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -243,8 +241,7 @@ class Statistics:
         if self._scores is None:
             return np.ones(len(classes), np.float32)
         shape = self._shape_of_scores(feeds)
-        if classes.max() >= shape[0]:
-            raise ModelError(f"{self.model.path}: class {classes.max()} is none of its {shape[0]} classes")
+        check_classes(self.model, self._scores, shape, classes)
         seeds = np.zeros((len(classes), *shape), np.float32)
         seeds[np.arange(len(classes)), classes] = 1 / np.prod(shape[1:])
         return seeds
@@ -254,12 +251,16 @@ class Statistics:
         if image not in self._classes:
             name = f"tensor:{self._scores}"
             found = Extractor(self.model, [name]).run({n: v[:1] for n, v in feeds.items()})[name]
-            if found.ndim < 2:
-                raise ModelError(
-                    f"{self.model.path}: {self._scores!r} holds no scores of classes: say what the target is"
-                )
             self._classes = {image: found.shape[1:]}
         return self._classes[image]
+
+
+def check_classes(model: Model, scores: str, shape: tuple[int, ...], classes: NDArray[np.intp]) -> None:
+    """Raise a `ModelError` if a tensor, of this shape for an image, holds no score for a picture's class."""
+    if not shape:
+        raise ModelError(f"{model.path}: {scores!r} holds no scores of classes: say what the target is")
+    if classes.max() >= shape[0]:
+        raise ModelError(f"{model.path}: class {classes.max()} is none of its {shape[0]} classes")
 
 
 def scores_of(model: Model, target: Neuron) -> str | None:

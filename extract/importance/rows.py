@@ -18,7 +18,7 @@ from ..objective import with_objective
 from ..parts import Input
 from ..targets import Target
 from .criteria import CRITERIA, ByRemoval, OfPictures
-from .graph import Neuron, Statistics, part_of, scores_of
+from .graph import Neuron, Statistics, check_classes, part_of, scores_of
 
 if TYPE_CHECKING:
     from ..activations import Feed
@@ -79,7 +79,7 @@ class Table:
             chosen = [c for c in (CRITERIA[name] for name in in_one_pass) if isinstance(c, OfPictures)]
             self._sources.append(Statistics(model, target, parts, chosen))
         if by_removal:
-            self._sources.append(Removal(model, target, filters))
+            self._sources.append(Drops(model, target, filters))
 
     @property
     def width(self) -> int:
@@ -112,7 +112,7 @@ def _columns(criteria: Sequence[str], filters: Sequence[Filters]) -> dict[tuple[
     return columns
 
 
-class Removal:
+class Drops:
     """By how much the neuron falls as each filter is removed by itself; parameters as for `Table`."""
 
     def __init__(self, model: Model, target: Neuron, filters: Sequence[Filters]) -> None:
@@ -134,13 +134,22 @@ class Removal:
 
     def _drops(self, ablation: Ablation, x: Feed, classes: NDArray[np.intp]) -> NDArray[np.float64]:
         count = ablation.filters.count
-        values = ablation.run(x, np.concatenate([np.ones((1, count), bool), ~np.eye(count, dtype=bool)]))
-        if self._by_class:
-            # scores may be maps of one class each
-            by_class = values.reshape(*values.shape[:3], -1)
-            values = by_class[np.arange(len(values)), :, classes].mean(axis=2)
-        neurons = values.astype(np.float64)
+        kept = np.concatenate([np.ones((1, count), bool), ~np.eye(count, dtype=bool)])
+        neurons = np.empty((len(classes), len(kept)))
+        for images, choices, values in ablation.parts(x, kept):
+            neurons[images, choices] = self._neurons(ablation, values, classes[images])
         return np.subtract(neurons[:, :1], neurons[:, 1:])
+
+    def _neurons(
+        self, ablation: Ablation, values: NDArray[np.float32], classes: NDArray[np.intp]
+    ) -> NDArray[np.floating]:
+        """Return the neuron of each image and choice, (n, v), of what the network puts out for them."""
+        if not self._by_class:
+            return values
+        check_classes(ablation.model, ablation.output, values.shape[2:], classes)
+        # scores may be maps of one class each
+        by_class = values.reshape(*values.shape[:3], -1)
+        return np.asarray(by_class[np.arange(len(values)), :, classes].mean(axis=2, dtype=np.float64))
 
 
 def _ending_in(model: Model, target: Sequence[Target]) -> tuple[Model, str]:

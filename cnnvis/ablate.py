@@ -12,6 +12,7 @@ from . import options
 from .option_types import Choices, OneOf
 
 if TYPE_CHECKING:
+    from extract import Model
     from extract.importance import Study
     from extract.removal_study import Scores
 
@@ -41,6 +42,11 @@ if TYPE_CHECKING:
     type=options.file_path,
     metavar="FILE",
     help="What `cnnvis importance` wrote: scores that are in it are not computed again.",
+)
+@click.option(
+    "--target",
+    metavar="NAME",
+    help="Layer or tensor that holds a score for each class, before softmax. Default: the only such one.",
 )
 @options.out_folder
 @click.option(
@@ -89,6 +95,7 @@ def command(
     layers: tuple[str, ...],
     criteria: tuple[str, ...],
     scores: Path | None,
+    target: str | None,
     out: Path,
     shown: tuple[str, ...],
     replace: str,
@@ -104,9 +111,9 @@ def command(
 
     For each criterion filters go from the least important one on, and from the most important one on: of all
     pictures by the scores over all, and of each class that --show names by its own, on its own pictures. A
-    removed filter has
-    no weights and no bias: its map is 0 before anything else works on it; a batch normalization behind it is
-    no part of it. Without filters that do not matter the error stays; without those that do it rises at once.
+    removed filter has no weights and no bias: its map is 0 before anything else works on it; a batch
+    normalization behind it is no part of it. Without filters that do not matter the error stays; without
+    those that do it rises at once.
 
     Written are, for each layer, a table of all curves, with the layer-normalized score below which as many
     filters lie; a table with the error at first, without the least and without the most important filter,
@@ -125,7 +132,7 @@ def command(
     from extract.importance.graph import on_the_way
     from extract.labelled import read_labelled
     from extract.removal import numbers_to_remove
-    from extract.removal_study import RANDOM, mean_maps, removal_curves, scores_of, trials
+    from extract.removal_study import RANDOM, computed_scores, mean_maps, removal_curves, trials
     from extract.sources import ImageSource
 
     from . import feeding
@@ -138,28 +145,39 @@ def command(
     values = {name: open_array(file) for name, file in feeds}
     described = opened(preprocessing.get("size"), {name: array.shape for name, array in values.items()})
     fixed, model = feeding.fed(described.model, values)
-    known = on_the_way(model, None)
+    neuron = None if target is None else score_tensor(model, target)
+    known = on_the_way(model, neuron)
     filters, of_layers = layers_with_filters(model, layers, known)
-    neurons, of_labels = neurons_of(pictures, described, dict(classes), True)
+    neurons, of_labels = neurons_of(pictures, described, dict(classes), True, neuron)
     image = feeding.image_input(model, [value for value in model.inputs if value.name in known], fixed)
     sources = [ImageSource(set_path, "set")] if pictures.pictures else []
     settings = feeding.settings_of(described, preprocessing, image, sources)
     names = tuple(CRITERIA) if criteria == ("all",) else tuple(dict.fromkeys([*criteria, RANDOM]))
-    study = Study(model, pictures, neurons, filters, names, settings, None, fixed, batch, 0, seed)
+    study = Study(model, pictures, neurons, filters, names, settings, neuron, fixed, batch, 0, seed)
     wanted = [ALL, *(label for label in classes_shown(shown, [ALL, *neurons]) if label != ALL)]
     given = {} if scores is None else known_scores(scores, study)
     passes = 2 + (replace == "mean")
     options.made(out)
     with progress(passes * len(study.order), "pictures", quiet) as done:
-        found, of_scores = scores_of(study, wanted, given, done)
+        found, of_scores = computed_scores(study, wanted, given, done)
         maps = mean_maps(study, done) if replace == "mean" else {}
         orders = {one.layer: trials(study, one, wanted, found, seeds) for one in filters}
         removed = {one.layer: numbers_to_remove(one.count, points) for one in filters}
         curves, of_pictures = removal_curves(study, orders, removed, maps, done)
     faults = tuple(dict.fromkeys((*of_layers, *of_labels, *pictures.faults, *of_scores, *of_pictures)))
-    facts: dict[str, Any] = {"model": model_facts(model), **feeding.feed_facts(feeds), **software()}
-    settled = {"replace": replace, "orders of random": seeds, "seed": seed, "preprocessing": settings.facts}
-    files = RemovalFiles(study, found, curves, faults, {**facts, "settings": settled}, out)
+    facts: dict[str, Any] = {
+        "model": model_facts(model),
+        "target": target or "class",
+        **feeding.feed_facts(feeds),
+        **software(),
+        "settings": {
+            "replace": replace,
+            "orders of random": seeds,
+            "seed": seed,
+            "preprocessing": settings.facts,
+        },
+    }
+    files = RemovalFiles(study, found, curves, faults, facts, out, replace)
     tables = [path for one in filters for path in files.tables(one)]
     options.print_paths(tables)
     for one in filters:
@@ -167,6 +185,16 @@ def command(
             if any(trial.label == label for trial in curves[one.layer]):
                 options.print_paths([files.picture(one, label)])
     tell_faults(faults, tables[-1])
+
+
+def score_tensor(model: Model, name: str) -> str:
+    """Return the tensor of a name that holds a score for each class."""
+    from extract import UnknownNameError
+
+    tensor = model.tensor(name)
+    if tensor in model.constants:
+        raise UnknownNameError(f"{model.path}: {name!r} is a constant; scores of classes depend on the input")
+    return tensor
 
 
 def known_scores(path: Path, study: Study) -> Scores:

@@ -50,6 +50,8 @@ class RemovalFiles:
         Model, software and settings.
     folder : Path
         Where; it must exist.
+    replace : str
+        What became of removed filters, for file names: ``zero`` is not told.
     """
 
     study: Study
@@ -58,13 +60,14 @@ class RemovalFiles:
     faults: Sequence[Fault]
     facts: Mapping[str, Any]
     folder: Path
+    replace: str = "zero"
 
     def tables(self, filters: Filters) -> list[Path]:
         """Write a layer's curves and its table as CSV, and both as JSON; return the paths."""
         from converters.staging import staging
 
         rows = list(self._rows(filters))
-        names = [f"{self._stem(quantity, filters)}" for quantity in ("removal-curves", "removal", "removal")]
+        names = [self._stem(quantity, filters) for quantity in ("removal-curves", "removal", "removal")]
         files = [name + suffix for name, suffix in zip(names, (".csv", ".csv", ".json"), strict=True)]
         with staging(self.folder) as staged:
             _write(staged / files[0], CURVES, self._points(filters))
@@ -91,32 +94,36 @@ class RemovalFiles:
 
         model = self.study.model
         hashed = filters.layer in clashing(model.layers)
-        entities = {"model": model.path.stem, "layer": filters.layer, "class": label}
-        return file_stem(quantity, hashed=hashed, **entities)
+        return file_stem(
+            quantity,
+            hashed=hashed,
+            model=model.path.stem,
+            set=self.study.pictures.path.name,
+            layer=filters.layer,
+            **{"class": label},
+            replace=None if self.replace == "zero" else self.replace,
+        )
 
     def _points(self, filters: Filters) -> Iterator[list[Any]]:
         """Yield the points of all curves of a layer, as `CURVES` says."""
         for trial, curve in self.curves[filters.layer].items():
             thresholds = self._thresholds(filters, trial, curve)
             for place, removed in enumerate(curve.removed):
-                threshold = thresholds[place] if place < len(thresholds) else None
                 yield [
                     *(trial.label, trial.criterion, trial.seed, "most" if trial.most else "least", removed),
-                    *("" if threshold is None else threshold, curve.pictures, int(curve.wrong[place])),
+                    *(thresholds[place], curve.pictures, int(curve.wrong[place])),
                     *(float(curve.error[place]), float(curve.neuron[place])),
                 ]
 
-    def _thresholds(self, filters: Filters, trial: Trial, curve: Curve) -> list[float]:
-        """Return, for each number of removed filters but all, the normalized score below which they lie."""
-        import numpy as np
-
+    def _thresholds(self, filters: Filters, trial: Trial, curve: Curve) -> list[float | None]:
+        """Return, for each number of removed filters, the normalized score below which they lie."""
         from extract.importance import normalized
+        from extract.removal import thresholds
 
         key = (trial.criterion, filters.layer, trial.label)
         if trial.most or key not in self.scores:
-            return []
-        rising = np.sort(normalized(self.scores[key]))
-        return [float(rising[removed]) for removed in curve.removed if removed < filters.count]
+            return [None] * len(curve.removed)
+        return thresholds(curve.removed, normalized(self.scores[key]))
 
     def _rows(self, filters: Filters) -> Iterator[dict[str, Any]]:
         """Yield what is to be told of each class and criterion, as `TABLE` says."""
@@ -194,14 +201,15 @@ class RemovalFiles:
             yield Panel("By threshold", caption, "threshold", lines)
 
     def _by_threshold(self, filters: Filters, curves: Mapping[Trial, Curve]) -> Iterator[Line]:
-        import numpy as np
-
+        from extract.importance import normalized
+        from extract.removal import error_by_threshold
         from render_presets.curves import Line
 
         for trial, curve in curves.items():
-            thresholds = np.array(self._thresholds(filters, trial, curve))
-            if len(thresholds):
-                yield Line(trial.criterion, thresholds, 100 * curve.error[: len(thresholds)])
+            key = (trial.criterion, filters.layer, trial.label)
+            if not trial.most and key in self.scores:
+                x, error = error_by_threshold(curve, normalized(self.scores[key]))
+                yield Line(trial.criterion, x, 100 * error)
 
 
 def _lines(curves: Mapping[Trial, Curve], most: bool, values: Any) -> Iterator[Line]:

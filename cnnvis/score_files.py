@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from render_presets.importance import Ranking
 
     from .export import Export
-
-# Of a list of numbers, json puts each on a line of its own; such lists get one line.
-_NUMBERS = re.compile(r'\[\n\s*([^]["{}]*?)\n\s*\]')
 
 
 @dataclass(frozen=True)
@@ -46,11 +42,11 @@ class ScoreFiles:
     def tables(self, stem: str) -> list[Path]:
         """Write all scores as CSV and as JSON, and return the paths."""
         from converters.staging import staging
-        from extract.importance import document, write_csv
+        from extract.importance import write_csv, write_json
 
-        text = json.dumps(document(self.found, self.facts), indent=1, ensure_ascii=False, allow_nan=False)
         with staging(self.folder) as staged:
-            (staged / f"{stem}.json").write_text(_NUMBERS.sub(_joined, text) + "\n", encoding="utf-8")
+            with (staged / f"{stem}.json").open("w", encoding="utf-8") as file:
+                write_json(self.found, self.facts, file)
             with (staged / f"{stem}.csv").open("w", encoding="utf-8", newline="") as file:
                 write_csv(self.found, file)
         return [self.folder / f"{stem}.csv", self.folder / f"{stem}.json"]
@@ -134,10 +130,6 @@ class ScoreFiles:
         estimate = self.found.estimates[criterion, filters.layer, label]
         low, high = estimate.low, estimate.high
         return Ranking(estimate.mean, criterion, CRITERIA[criterion].says, low, high)
-
-
-def _joined(match: re.Match[str]) -> str:
-    return f"[{' '.join(match[1].split())}]"
 
 
 def note_other_network(path: Path, model: Model) -> None:

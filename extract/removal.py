@@ -79,13 +79,12 @@ class Removal(Generic[Key]):
     """
 
     def __init__(self, ablation: Ablation, orders: Mapping[Key, Order], removed: Sequence[int]) -> None:
-        self._ablation, self._removed = ablation, tuple(removed)
-        self._kept = {key: _kept(order, self._removed) for key, order in orders.items()}
+        self._ablation, self._removed, self._orders = ablation, tuple(removed), dict(orders)
         self._pictures = dict.fromkeys(orders, 0)
         self._wrong = {key: np.zeros(len(self._removed), np.int64) for key in orders}
         self._neuron = {key: np.zeros(len(self._removed)) for key in orders}
 
-    def add(self, x: Feed, classes: NDArray[np.intp], keys: Sequence[Key]) -> None:
+    def add(self, x: Feed, classes: NDArray[np.intp], keys: Sequence[Key]) -> NDArray[np.bool_]:
         """Let pictures count for some of the orders.
 
         Parameters
@@ -96,19 +95,45 @@ class Removal(Generic[Key]):
             The right class of each, shape (N,).
         keys : sequence of hashable
             The names of the orders.
+
+        Returns
+        -------
+        ndarray of bool
+            Which pictures count, shape (N,): those of which the whole network's scores are finite. A score
+            that is not because filters are missing counts as wrong.
         """
-        rows = np.concatenate([self._kept[key] for key in keys])
+        whole = np.ones((1, self._ablation.filters.count), bool)
+        rows = np.concatenate([whole, *(_kept(self._orders[key], self._removed) for key in keys)])
         choices, places = np.unique(rows, axis=0, return_inverse=True)
-        values = self._ablation.run(x, choices)
-        values = values.reshape(*values.shape[:3], -1).mean(axis=3, dtype=np.float64)
-        neurons = values[np.arange(len(values)), :, classes]
-        # of values that are none, the first one would count as the largest
-        right = (values.argmax(axis=2) == classes[:, np.newaxis]) & np.isfinite(neurons)
-        wrong, sums = (~right).sum(axis=0), neurons.sum(axis=0)
-        for key, own in zip(keys, np.split(places.ravel(), len(keys)), strict=True):
-            self._pictures[key] += len(classes)
+        intact, *others = places.ravel().tolist()
+        right, neurons, counted = self._answers(x, classes, choices, intact)
+        wrong, sums = (~right[counted]).sum(axis=0), neurons[counted].sum(axis=0)
+        for key, own in zip(keys, np.split(np.array(others), len(keys)), strict=True):
+            self._pictures[key] += int(counted.sum())
             self._wrong[key] += wrong[own]
             self._neuron[key] += sums[own]
+        return counted
+
+    def _answers(
+        self, x: Feed, classes: NDArray[np.intp], choices: NDArray[np.bool_], intact: int
+    ) -> tuple[NDArray[np.bool_], Floats, NDArray[np.bool_]]:
+        """Return whether each picture is known with each choice, its neuron, and whether it counts.
+
+        `intact` is the choice of all filters.
+        """
+        right = np.empty((len(classes), len(choices)), bool)
+        neurons = np.empty(right.shape)
+        counted = np.zeros(len(classes), bool)
+        for images, some, values in self._ablation.parts(x, choices):
+            by_class = values.reshape(*values.shape[:3], -1).mean(axis=3, dtype=np.float64)
+            own = classes[images]
+            found = by_class[np.arange(len(own)), :, own]
+            neurons[images, some] = found
+            # of values that are none, the first one would count as the largest
+            right[images, some] = (by_class.argmax(axis=2) == own[:, np.newaxis]) & np.isfinite(found)
+            if some.start <= intact < some.stop:
+                counted[images] = np.isfinite(by_class[:, intact - some.start]).all(axis=1)
+        return right, neurons, counted
 
     def curves(self) -> dict[Key, Curve]:
         """Return the curves of all orders for which a picture counted."""
@@ -135,9 +160,56 @@ def numbers_to_remove(count: int, most: int) -> tuple[int, ...]:
     return tuple(sorted({*spread, 1, count - 1}))
 
 
+def thresholds(removed: Sequence[int], scores: Floats) -> list[float | None]:
+    """Return, for each number of removed filters, the score below which they lie.
+
+    None where no threshold removes as many: where it would part filters of equal scores, or all go.
+    """
+    rising = np.sort(scores)
+    below = np.searchsorted(rising, rising)
+    return [float(rising[n]) if n < len(rising) and below[n] == n else None for n in removed]
+
+
+def error_by_threshold(curve: Curve, scores: Floats) -> tuple[Floats, Floats]:
+    """Return the error without all filters whose score is below a threshold, as the points of a line.
+
+    Parameters
+    ----------
+    curve : Curve
+        Of removal from the least important filter on.
+    scores : ndarray of float64
+        The score of each filter.
+
+    Returns
+    -------
+    (ndarray of float64, ndarray of float64)
+        Thresholds, and the error at each: steps, but straight lines across numbers of filters that the curve
+        leaves out.
+    """
+    rising, errors = np.sort(scores), curve.error.tolist()
+    points: list[tuple[float, float]] = []
+    reached = 0
+    for removed, known, error in zip(curve.removed, thresholds(curve.removed, scores), errors, strict=True):
+        # behind the highest score all filters go
+        threshold = float(rising[-1]) if removed == len(rising) else known
+        if threshold is None:
+            continue
+        if points and removed == reached:
+            points.append((points[-1][0], error))
+        points.append((threshold, error))
+        reached = int(np.searchsorted(rising, threshold, side="right"))
+    x, y = np.transpose(points)
+    return x, y
+
+
 def least_first(scores: NDArray[np.floating]) -> Order:
     """Return filters by score, the least important one first; equal ones by their numbers."""
     return np.argsort(scores, kind="stable")
+
+
+def most_first(scores: NDArray[np.floating]) -> Order:
+    """Return filters by score, the most important one first; equal ones by their numbers."""
+    return np.argsort(-scores, kind="stable")
 
 
 def rank_correlation(scores: NDArray[np.floating], others: NDArray[np.floating]) -> float | None:

@@ -15,9 +15,9 @@ from .filters import Filters
 from .importance import ALL, CRITERIA, Study, importance
 from .importance.criteria import OfWeights
 from .importance.streaming import feed, image_input
-from .labelled import Fault, LabelledBatch, labelled_batches
+from .labelled import Fault, LabelledBatch, LabelledSet, labelled_batches
 from .parts import Input
-from .removal import Curve, Removal, least_first
+from .removal import Curve, Removal, least_first, most_first
 
 RANDOM, ORACLE = "random", "ablation"
 
@@ -46,7 +46,7 @@ class Trial(NamedTuple):
     seed: int = 0
 
 
-def scores_of(
+def computed_scores(
     study: Study, labels: Sequence[str], known: Scores, done: Callable[[int], object] = lambda count: None
 ) -> tuple[dict[tuple[str, str, str], NDArray[np.float64]], tuple[Fault, ...]]:
     """Return the scores of a study's criteria and of the oracle, and what was left out to compute them.
@@ -87,25 +87,23 @@ def trials(
     labels : sequence of str
         The classes that are wanted, and `ALL`.
     scores : mapping
-        As `scores_of` gives them.
+        As `computed_scores` gives them.
     seeds : int
         How many orders the criterion ``random`` stands for.
     """
-    orders = {}
+    found: dict[tuple[str, str, int], NDArray[np.float64]] = {}
     random = CRITERIA[RANDOM]
     assert isinstance(random, OfWeights)
     for name in study.criteria:
         for label in labels:
-            if name != RANDOM:
-                if (name, filters.layer, label) in scores:
-                    orders[name, label, 0] = least_first(scores[name, filters.layer, label])
-                continue
-            for seed in range(seeds):
-                numbers = random.compute(filters, np.empty(0), study.seed + seed)
-                orders[name, label, seed] = least_first(numbers)
+            if name == RANDOM:
+                for seed in range(seeds):
+                    found[name, label, seed] = random.compute(filters, np.empty(0), study.seed + seed)
+            elif (name, filters.layer, label) in scores:
+                found[name, label, 0] = scores[name, filters.layer, label]
     return {
-        Trial(name, label, most, seed): order[::-1] if most else order
-        for (name, label, seed), order in orders.items()
+        Trial(name, label, most, seed): most_first(own) if most else least_first(own)
+        for (name, label, seed), own in found.items()
         for most in (False, True)
     }
 
@@ -136,21 +134,43 @@ def removal_curves(
     """
     removals = {
         one.layer: Removal(
-            Ablation(study.model, one, maps=maps.get(one.layer)), orders[one.layer], removed[one.layer]
+            Ablation(study.model, one, scores_tensor(study), maps=maps.get(one.layer)),
+            orders[one.layer],
+            removed[one.layer],
         )
         for one in study.filters
     }
     faults: list[Fault] = []
     target = _input(study)
+    shown = {trial.label for own in orders.values() for trial in own}
     for batch in _batches(study, target, done):
         faults += batch.faults
-        labels = np.array([study.pictures.labels[number] for number in batch.numbers])
-        for label in dict.fromkeys(labels.tolist()):
-            own = np.flatnonzero(labels == label)
-            x, classes = feed(study, target, batch.x[own]), np.full(len(own), study.neurons[label], np.intp)
+        labels = [study.pictures.labels[number] for number in batch.numbers]
+        whose = np.array([label if label in shown else ALL for label in labels])
+        classes = np.array([study.neurons[label] for label in labels], np.intp)
+        for name in dict.fromkeys(whose.tolist()):
+            own = np.flatnonzero(whose == name)
+            x = feed(study, target, batch.x[own])
+            counted = np.ones(len(own), bool)
             for layer, removal in removals.items():
-                removal.add(x, classes, [trial for trial in orders[layer] if trial.label in (ALL, label)])
-    return {layer: removal.curves() for layer, removal in removals.items()}, tuple(faults)
+                keys = [trial for trial in orders[layer] if trial.label in (ALL, name)]
+                counted &= removal.add(x, classes[own], keys)
+            left_out = [batch.numbers[place] for place in own[~counted].tolist()]
+            faults += [_not_finite(study.pictures, number) for number in left_out]
+    curves = {layer: removal.curves() for layer, removal in removals.items()}
+    if not any(curves.values()):
+        raise ImageError(f"{study.pictures.path}: no picture of this set counts: {faults[0].reason}")
+    return curves, tuple(faults)
+
+
+def _not_finite(pictures: LabelledSet, number: int) -> Fault:
+    name = pictures.names[number]
+    return Fault(name, f"{pictures.path}: {name}: the network's scores for it are NaN or infinite")
+
+
+def scores_tensor(study: Study) -> str | None:
+    """Return what holds a score for each class, as `Ablation` takes it; None for the network's own."""
+    return f"tensor:{study.target}" if isinstance(study.target, str) else None
 
 
 def mean_maps(
@@ -168,11 +188,19 @@ def mean_maps(
         if not batch.numbers:
             continue
         values = extractor.run(feed(study, target, batch.x))
-        for one in study.filters:
-            rows = np.moveaxis(values[names[one.layer]], one.channel_axis, 0).reshape(one.count, -1)
-            sums[one.layer] += rows.sum(axis=1, dtype=np.float64)
-            counts[one.layer] += rows.shape[1]
-    return {layer: (total / counts[layer]).astype(np.float32) for layer, total in sums.items()}
+        own = {one.layer: np.moveaxis(values[names[one.layer]], one.channel_axis, 1) for one in study.filters}
+        # the curves leave out the others, and tell it
+        finite = np.all([_are_finite(maps) for maps in own.values()], axis=0)
+        for layer, maps in own.items():
+            rows = maps[finite].reshape(int(finite.sum()), len(sums[layer]), -1)
+            sums[layer] += rows.sum(axis=(0, 2), dtype=np.float64)
+            counts[layer] += rows.shape[0] * rows.shape[2]
+    return {layer: (total / max(counts[layer], 1)).astype(np.float32) for layer, total in sums.items()}
+
+
+def _are_finite(maps: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return of which images all values are finite."""
+    return np.asarray(np.isfinite(maps).reshape(len(maps), -1).all(axis=1))
 
 
 def _batches(study: Study, target: Input, done: Callable[[int], object]) -> Iterator[LabelledBatch]:
@@ -190,4 +218,4 @@ def _batches(study: Study, target: Input, done: Callable[[int], object]) -> Iter
 
 
 def _input(study: Study) -> Input:
-    return image_input(study, Ablation(study.model, study.filters[0]).inputs)
+    return image_input(study, Ablation(study.model, study.filters[0], scores_tensor(study)).inputs)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .drawing import FAINT, INK, PAPER, font, number, printable
+from .drawing import FAINT, INK, PAPER, font, number, printable, ticks
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -196,9 +196,5 @@ class _Axis:
 
     @property
     def ticks(self) -> list[float]:
-        """Round numbers, about five."""
-        rough = (self.high - self.low) / 5
-        size = 10.0 ** math.floor(math.log10(rough))
-        step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough)
-        inside = range(math.ceil(self.low / step), math.floor(self.high / step) + 1)
-        return [step * count for count in inside]
+        """Round numbers."""
+        return ticks(self.low, self.high, about=5)

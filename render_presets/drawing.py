@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,14 @@ def check_size(size: tuple[int, int]) -> None:
 def number(value: float | np.floating) -> str:
     """Return a number as short as a legend wants it."""
     return f"{value:.3g}" if value else "0"
+
+
+def ticks(low: float, high: float, about: int) -> list[float]:
+    """Return round numbers between two values: at most about as many."""
+    rough = (high - low) / about
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough)
+    return [step * count for count in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def caption(volume: Volume) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from converters.layouts import near_square
 from converters.volume import Volume
 
-from .drawing import FAINT, INK, PAPER, font, number, printable
+from .drawing import FAINT, INK, PAPER, font, number, printable, ticks
 from .loading import load
 from .transfer import Fitted, fit
 
@@ -182,7 +182,7 @@ def _plot(sheet: Image, ranking: Ranking, corner: tuple[int, int]) -> None:
     def height(value: float) -> float:
         return bottom - (value - low) / (high - low) * _PLOT[1]
 
-    for value in _ticks(low, high):
+    for value in ticks(low, high, about=4):
         pen.line((left, height(value), right, height(value)), _LINE)
         pen.text((left - 8, height(value)), number(value), FAINT, font(11), anchor="rm")
     every = math.ceil(_TICKS / step)
@@ -195,11 +195,3 @@ def _plot(sheet: Image, ranking: Ranking, corner: tuple[int, int]) -> None:
         pen.rectangle((middle - half, y - 1, middle + half, y + 1), _MARK)
         if rank % every == 0:
             pen.text((middle, bottom + 4), str(own), INK, font(11), anchor="ma")
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Return round numbers, about four, between two values."""
-    rough = (high - low) / 4
-    size = 10.0 ** math.floor(math.log10(rough))
-    step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough)
-    return [step * count for count in range(math.ceil(low / step), math.floor(high / step) + 1)]

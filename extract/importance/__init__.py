@@ -4,7 +4,7 @@ from .criteria import CRITERIA
 from .moments import Estimate
 from .state import StateFile
 from .study import ALL, Importance, Study, importance
-from .tables import Choice, document, normalized, ranks, read_scores, write_csv
+from .tables import Choice, normalized, ranks, read_scores, write_csv, write_json
 
 __all__ = [
     "ALL",
@@ -14,10 +14,10 @@ __all__ = [
     "Importance",
     "StateFile",
     "Study",
-    "document",
     "importance",
     "normalized",
     "ranks",
     "read_scores",
     "write_csv",
+    "write_json",
 ]

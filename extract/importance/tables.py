@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -27,6 +28,8 @@ COLUMNS = (
 
 Scored = Mapping[tuple[str, str, str], Sequence[float]]
 
+_Item = tuple[tuple[str, str, str], Estimate]
+
 
 def normalized(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a layer's scores divided by the root of the sum of their squares.
@@ -44,8 +47,15 @@ def ranks(scores: NDArray[np.float64]) -> NDArray[np.intp]:
     return result
 
 
-def document(found: Importance, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all scores as JSON holds them.
+def write_json(found: Importance, facts: Mapping[str, Any], file: TextIO) -> None:
+    """Write all scores as JSON, a line a layer, criterion and class; only one such line is held at a time.
+
+    Keys are ``form``: `FORM`; ``set``: its name, how many ``pictures`` counted, and the SHA-256 of
+    ``contents``; ``classes``: for each its ``neuron`` and ``pictures``; ``left_out``: pictures, with their
+    reasons; ``settings``; and ``layers``: for each ``filters``, how many there are, and ``scores``, by
+    criterion and class (all pictures together: "all"), lists with a value a filter: ``score``;
+    ``standard_error``, ``low`` and ``high``, the 95 % interval by bootstrap, or null; ``normalized``: divided
+    by the layer's norm; and ``rank``, 1 for the most important.
 
     Parameters
     ----------
@@ -53,23 +63,40 @@ def document(found: Importance, facts: Mapping[str, Any]) -> dict[str, Any]:
         The scores.
     facts : mapping
         What else there is to say: model, software, command.
-
-    Returns
-    -------
-    dict
-        ``form``: `FORM`; ``set``: its name, how many ``pictures`` counted, and the SHA-256 of ``contents``;
-        ``classes``: for each its ``neuron`` and ``pictures``; ``left_out``: pictures, with their reasons;
-        ``settings``; and ``layers``: for each ``filters``, how many there are, and ``scores``, by criterion
-        and class (all pictures together: "all"), lists with a value a filter: ``score``; ``standard_error``,
-        ``low`` and ``high``, the 95 % interval by bootstrap, or null; ``normalized``: divided by the layer's
-        norm; and ``rank``, 1 for the most important.
+    file : text file
+        Where.
     """
+    head = json.dumps(_head(found, facts), indent=1, ensure_ascii=False, allow_nan=False)
+    file.write(head.removesuffix("\n}") + ',\n "layers": {')
+    counts = {filters.layer: filters.count for filters in found.study.filters}
+    for layer, in_layer in _grouped(found.estimates.items(), lambda item: item[0][1], file):
+        file.write(f'\n  {_text(layer)}: {{"filters": {counts[layer]}, "scores": {{')
+        for criterion, by_class in _grouped(in_layer, lambda item: item[0][0], file):
+            file.write(f"\n   {_text(criterion)}: {{")
+            for label, items in _grouped(by_class, lambda item: item[0][2], file):
+                ((_, estimate),) = items
+                file.write(f"\n    {_text(label)}: {json.dumps(_lists(estimate), allow_nan=False)}")
+            file.write("\n   }")
+        file.write("\n  }}")
+    file.write("\n }\n}\n")
+
+
+def _grouped(
+    items: Iterable[_Item], key: Callable[[_Item], str], file: TextIO
+) -> Iterator[tuple[str, Iterator[_Item]]]:
+    """Yield groups of items that follow each other, and write a comma between."""
+    for number, group in enumerate(itertools.groupby(items, key)):
+        file.write("," * bool(number))
+        yield group
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _head(found: Importance, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all that JSON holds but the scores."""
     study = found.study
-    layers: dict[str, Any] = {
-        filters.layer: {"filters": filters.count, "scores": {}} for filters in study.filters
-    }
-    for (criterion, layer, label), estimate in found.estimates.items():
-        layers[layer]["scores"].setdefault(criterion, {})[label] = _lists(estimate)
     neurons = study.neurons if study.by_class else {}
     return {
         "form": FORM,
@@ -91,7 +118,6 @@ def document(found: Importance, facts: Mapping[str, Any]) -> dict[str, Any]:
             "bootstrap": study.replicates,
             "seed": study.seed,
         },
-        "layers": layers,
     }
 
 
@@ -141,7 +167,7 @@ class Choice:
 
 
 def read_scores(path: Path, choice: Choice) -> list[float]:
-    """Return a layer's scores, one a filter, from a file that `document` or `write_csv` made.
+    """Return a layer's scores, one a filter, from a file that `write_json` or `write_csv` made.
 
     Parameters
     ----------
@@ -167,7 +193,7 @@ def read_scores(path: Path, choice: Choice) -> list[float]:
 
 
 def all_scores(path: Path) -> Scored:
-    """Return all scores that `document` or `write_csv` wrote: by criterion, layer and class, one a filter.
+    """Return all scores that `write_json` or `write_csv` wrote: by criterion, layer and class, one a filter.
 
     Raises
     ------

@@ -55,7 +55,7 @@ def test_ablate_writes_tables_and_curves(cnnvis, net, pictures, tmp_path):
     assert (result.code, result.err) == (0, "")
     names = {Path(line).name for line in result.out}
     assert names == {path.name for path in (tmp_path / "out").iterdir()}
-    stem = "model-net_layer-conv1"
+    stem = "model-net_set-set.npz_layer-conv1"
     labels = ("all", "1")
     assert names == {
         *(f"{stem}_removal-curves.csv", f"{stem}_removal.csv", f"{stem}_removal.json"),
@@ -69,11 +69,11 @@ def test_ablate_writes_tables_and_curves(cnnvis, net, pictures, tmp_path):
     assert row["error"] == row["error_without_least"] == 0.2
     assert row["pictures"] == COUNT
     assert table["all", "random"]["spread_least_first"] > 0
-    assert -1 <= table["1", "weight_l2"]["spearman"] <= 1
     curve = next(
         c for c in told["curves"] if (c["criterion"], c["label"], c["most"]) == ("weight_l2", "all", False)
     )
-    assert curve["threshold"][0] == 0
+    # no threshold removes all filters
+    assert (curve["threshold"][0], curve["threshold"].pop()) == (0, None)
     assert curve["threshold"] == sorted(curve["threshold"])
     rows = list(csv.DictReader((tmp_path / "out" / f"{stem}_removal-curves.csv").open()))
     # criteria and orders of random, ways, classes, numbers of filters
@@ -87,20 +87,98 @@ def test_ablate_takes_scores_and_means(cnnvis, net, pictures, tmp_path):
     words = ("--set", pictures, "--layer", "conv1")
     assert cnnvis("importance", net, *words, "--by", "act_mean,ablation", "-o", tmp_path).code == 0
     scores = tmp_path / "model-net_set-set.npz_importance.json"
+    ranks = {
+        name: np.array(by_class["all"]["rank"])
+        for name, by_class in json.loads(scores.read_text())["layers"]["conv1"]["scores"].items()
+    }
     found = {}
     for way, more in {"own": (), "given": ("--scores", scores), "mean": ("--replace", "mean")}.items():
         result = cnnvis("ablate", net, *words, "--by", "act_mean", *more, "-o", tmp_path / way)
         assert (result.code, result.err) == (0, "")
-        told = json.loads((tmp_path / way / "model-net_layer-conv1_removal.json").read_text())
+        stem = "model-net_set-set.npz_layer-conv1" + "_replace-mean" * (way == "mean")
+        told = json.loads((tmp_path / way / f"{stem}_removal.json").read_text())
         found[way] = told["curves"]
+        row = next(row for row in told["table"] if row["criterion"] == "act_mean")
+        # by hand, as there are no ties among 8 filters
+        apart = np.square(ranks["act_mean"] - ranks["ablation"]).sum()
+        assert row["spearman"] == pytest.approx(1 - 6 * apart / (8 * 63))
     # batches of other sizes round otherwise
     for own, given in zip(found["own"], found["given"], strict=True):
         assert own["wrong"] == given["wrong"]
-        np.testing.assert_allclose(own["threshold"], given["threshold"], rtol=1e-6)
+        own, given = (np.array(curve["threshold"], float) for curve in (own, given))
+        np.testing.assert_allclose(own, given, rtol=1e-6)
     first, last = ([c["neuron"][place] for c in found["mean"]] for place in (0, -1))
     assert first == [c["neuron"][0] for c in found["own"]]
-    # without any map as it was, the network says the same of all pictures, but not 0
-    assert all(value != 0 for value in last)
+    with np.load(pictures) as arrays:
+        maps = activations(load_model(net), arrays["images"], ["conv1"])["conv1"]
+        matrix = load_model(net).value("fc.weight")
+        expected = (np.maximum(maps.mean(axis=(0, 2, 3)), 0) @ matrix)[arrays["labels"]].mean()
+    np.testing.assert_allclose(last, expected, rtol=1e-5)
+
+
+def test_pictures_with_scores_that_are_no_numbers_are_left_out(cnnvis, tmp_path):
+    kernels = RNG.normal(size=(4, 1, 3, 3)).astype(np.float32)
+    proto = model_of(
+        [
+            helper.make_node("Sqrt", ["x"], ["s"], "root"),
+            helper.make_node("Conv", ["s", "w"], ["c"], "conv1"),
+            helper.make_node("GlobalAveragePool", ["c"], ["p"], "pool"),
+            helper.make_node("Flatten", ["p"], ["y"], "flat"),
+        ],
+        {"x": ["N", 1, 5, 7]},
+        ["y"],
+        {"w": kernels},
+    )
+    x = RNG.random((6, 1, 5, 7), dtype=np.float32)
+    x[4] *= -1
+    np.savez(tmp_path / "set.npz", images=x, labels=np.arange(6) % 2)
+    words = ("--set", tmp_path / "set.npz", "--layer", "conv1", "--by", "act_mean")
+    for command, way in {
+        ("importance",): "zero",
+        ("ablate",): "zero",
+        ("ablate", "--replace", "mean"): "mean",
+    }.items():
+        name, *more = command
+        result = cnnvis(name, save(proto, tmp_path), *words, *more, "-o", tmp_path / way)
+        assert (result.code, "set.npz: 4: " in result.err, "NaN" in result.err) == (2, True, True)
+    (path,) = (tmp_path / "zero").glob("*_removal.json")
+    zero = json.loads(path.read_text())
+    assert [row["pictures"] for row in zero["table"]] == [5] * 2
+    assert [fault["name"] for fault in zero["left_out"]] == ["4"]
+    (path,) = (tmp_path / "mean").glob("*_removal.json")
+    mean = json.loads(path.read_text())
+    # the mean maps are those of the pictures that count
+    assert all(np.isfinite(curve["neuron"]).all() for curve in mean["curves"])
+    (path,) = (tmp_path / "zero").glob("*_importance.json")
+    assert json.loads(path.read_text())["set"]["pictures"] == 5
+
+
+def test_the_layer_of_scores_may_be_named(cnnvis, tmp_path):
+    kernels = RNG.normal(size=(4, 1, 3, 3)).astype(np.float32)
+    proto = model_of(
+        [
+            helper.make_node("Conv", ["x", "w"], ["c"], "conv1"),
+            helper.make_node("GlobalAveragePool", ["c"], ["p"], "pool"),
+            helper.make_node("Flatten", ["p"], ["main"], "main"),
+            helper.make_node("Neg", ["main"], ["side"], "side"),
+        ],
+        {"x": ["N", 1, 5, 7]},
+        ["main", "side"],
+        {"w": kernels},
+    )
+    x = RNG.random((6, 1, 5, 7), dtype=np.float32)
+    net = save(proto, tmp_path)
+    labels = activations(load_model(net), x, ["side"])["side"].argmax(axis=1)
+    np.savez(tmp_path / "set.npz", images=x, labels=labels)
+    words = ("--set", tmp_path / "set.npz", "--layer", "conv1", "--by", "act_mean")
+    for target, error in {"main": 1.0, "side": 0.0}.items():
+        result = cnnvis("ablate", net, *words, "--target", target, "-o", tmp_path / target)
+        assert (result.code, result.err) == (0, "")
+        (path,) = (tmp_path / target).glob("*_removal.json")
+        told = json.loads(path.read_text())
+        assert (told["target"], told["table"][0]["error"]) == (target, error)
+    result = cnnvis("ablate", net, *words, "--target", "sid", "-o", tmp_path / "none")
+    assert (result.code, "side" in result.err) == (2, True)
 
 
 def test_ablate_tells_what_is_wrong(cnnvis, net, pictures, tmp_path):
@@ -134,7 +212,7 @@ def test_ablate_tells_what_is_wrong(cnnvis, net, pictures, tmp_path):
     result = cnnvis("ablate", net, *words)
     assert result.code == 2
     assert "2 things are left out" in result.err
-    told = json.loads((tmp_path / "out" / "model-net_layer-conv1_removal.json").read_text())
+    told = json.loads((tmp_path / "out" / "model-net_set-bad.npz_layer-conv1_removal.json").read_text())
     assert told["table"][0]["pictures"] == COUNT - 1
     assert len(told["left_out"]) == 2
 

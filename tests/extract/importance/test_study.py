@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from extract import ImageError, ModelError
 from extract.filters import find_filters
 from extract.importance import ALL, Importance, StateFile, Study, importance, read_scores
 from extract.importance.rows import Table
-from extract.importance.tables import Choice, document, normalized, ranks, write_csv
+from extract.importance.tables import Choice, normalized, ranks, write_csv, write_json
 from extract.labelled import read_labelled
 from extract.preprocessing import Preprocessing
 from tests.extract.importance.nets import images, mixed_model
@@ -183,9 +184,16 @@ def test_layers_are_normalized_and_ranked() -> None:
 
 
 def test_scores_come_back_from_json_and_csv(found: Importance, tmp_path: Path) -> None:
-    import json
-
-    (tmp_path / "s.json").write_text(json.dumps(document(found, {})))
+    with (tmp_path / "s.json").open("w") as file:
+        write_json(found, {"model": {"file": "net"}}, file)
+    whole = json.loads((tmp_path / "s.json").read_text())
+    assert (list(whole)[:3], list(whole)[-1]) == (["form", "model", "set"], "layers")
+    assert {
+        (criterion, layer, label): lists["score"]
+        for layer, own in whole["layers"].items()
+        for criterion, by_class in own["scores"].items()
+        for label, lists in by_class.items()
+    } == {key: estimate.mean.tolist() for key, estimate in found.estimates.items()}
     with (tmp_path / "s.csv").open("w", newline="") as file:
         write_csv(found, file)
     wanted = found.estimates["act_mean", "gemm", "b"].mean.tolist()

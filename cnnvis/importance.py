@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .option_types import Choices, OneOf
+from .option_types import Finite, OneOf
 
 if TYPE_CHECKING:
     from converters import Volume
@@ -21,27 +21,15 @@ if TYPE_CHECKING:
 
     from .models import OpenedModel
 
-_criteria = options.registry("extract.importance", "CRITERIA")
-
 
 @click.command()
 @options.model
 @options.labelled_set
-@click.option(
-    "--layer",
-    "layers",
-    multiple=True,
-    required=True,
-    metavar="L",
-    help="Layer with filters, or pattern such as 'conv*'; may be repeated.",
-)
-@click.option(
-    "--by",
-    "criteria",
-    type=Choices(_criteria),
-    default=("grad_l2",),
-    help="Criteria, or all; those of gradients and activations take one pass together, ablation runs the "
-    "layers behind once for each filter. Default: grad_l2.",
+@options.filter_layers
+@options.criteria(
+    "grad_l2",
+    "Criteria; those of gradients and activations take one pass together, ablation runs the layers behind "
+    "once for each filter.",
 )
 @click.option(
     "--target",
@@ -92,12 +80,10 @@ _criteria = options.registry("extract.importance", "CRITERIA")
     metavar="N",
     help="Replicates behind the 95 % intervals; 0 for none.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="For bootstrap and random."
-)
+@options.seed("For bootstrap and random.")
 @click.option(
     "--save-every",
-    type=click.FloatRange(0),
+    type=Finite(0),
     default=30.0,
     show_default=True,
     metavar="SECONDS",

@@ -231,6 +231,34 @@ _PREPROCESSING = {
     ),
 }
 
+filter_layers: Decorator = click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    required=True,
+    metavar="L",
+    help="Layer with filters, or pattern such as 'conv*'; may be repeated.",
+)
+
+
+def criteria(default: str, text: str) -> Decorator:
+    """Return the option of criteria of importance, with its default and help."""
+    kind = Choices(registry("extract.importance", "CRITERIA"), every="all")
+    return click.option("--by", "criteria", type=kind, default=(default,), help=f"{text} Default: {default}.")
+
+
+def scores_file(text: str) -> Decorator:
+    """Return the option of a file of scores, with the rest of its help."""
+    return click.option(
+        "--scores", type=file_path, metavar="FILE", help=f"What `cnnvis importance` wrote{text}"
+    )
+
+
+def seed(text: str) -> Decorator:
+    """Return the option of a seed, with its help."""
+    return click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help=text)
+
+
 _LABELLED_SET = (
     click.option(
         "--set",

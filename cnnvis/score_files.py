@@ -50,8 +50,13 @@ class ScoreFiles:
 
         text = json.dumps(document(self.found, self.facts), indent=1, ensure_ascii=False, allow_nan=False)
         with staging(self.folder) as staged:
-            (staged / f"{stem}.json").write_text(_NUMBERS.sub(_joined, text) + "\n", encoding="utf-8")
-            with (staged / f"{stem}.csv").open("w", encoding="utf-8", newline="") as file:
+            # lone surrogates, from names that are no UTF-8, become what JSON has for them, in both files
+            (staged / f"{stem}.json").write_text(
+                _NUMBERS.sub(_joined, text) + "\n", encoding="utf-8", errors="backslashreplace"
+            )
+            with (staged / f"{stem}.csv").open(
+                "w", encoding="utf-8", errors="backslashreplace", newline=""
+            ) as file:
                 write_csv(self.found, file)
         return [self.folder / f"{stem}.csv", self.folder / f"{stem}.json"]
 

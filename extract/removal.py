@@ -140,6 +140,11 @@ def least_first(scores: NDArray[np.floating]) -> Order:
     return np.argsort(scores, kind="stable")
 
 
+def most_first(scores: NDArray[np.floating]) -> Order:
+    """Return filters by score, the most important one first, as they rank; equal ones by their numbers."""
+    return np.argsort(-scores, kind="stable")
+
+
 def rank_correlation(scores: NDArray[np.floating], others: NDArray[np.floating]) -> float | None:
     """Return Spearman's rank correlation; None where one of both is constant, so that there is none."""
     from scipy import stats

@@ -74,7 +74,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--bootstrap",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 100_000),
     default=1000,
     show_default=True,
     metavar="N",
@@ -219,16 +219,18 @@ def _slices(study: Study, files: Sequence[Path], z_spacing: str) -> list[tuple[F
     from converters.errors import VolumeError
     from extract.importance.weighting import weighted
 
+    from .score_files import image_of
+
     if not files:
         return [
             (filters, volume) for filters in study.filters for volume in _kernels(study, filters, z_spacing)
         ]
     layers = {filters.layer: filters for filters in study.filters}
-    found = []
+    found: dict[tuple[str, str | None], tuple[Path, Filters, Volume]] = {}
     for file in files:
         volume = read(file)
         own = volume.facts.get("layer")
-        filters = layers.get(str(own)) or (study.filters[0] if len(layers) == 1 else None)
+        filters = layers.get(str(own)) or _only(study, own)
         if filters is None:
             raise VolumeError(f"{file}: is of layer {own!r}, and --layer asks for {', '.join(layers)}")
         try:
@@ -236,8 +238,30 @@ def _slices(study: Study, files: Sequence[Path], z_spacing: str) -> list[tuple[F
             weighted(volume, [0.0] * filters.count, "scaled", "", "")
         except VolumeError as error:
             raise VolumeError(f"{file}: {error}") from error
-        found.append((filters, volume))
-    return found
+        place = filters.layer, image_of(volume)
+        if place in found:
+            raise VolumeError(
+                f"{file}: is of the layer and the picture that {found[place][0]} is of, and one file would "
+                "replace the other"
+            )
+        found[place] = file, filters, volume
+    return [(filters, volume) for _, filters, volume in found.values()]
+
+
+def _only(study: Study, layer: object) -> Filters | None:
+    """Return the only layer's filters, for volumes of a layer without filters, such as a ReLU behind it."""
+    from extract import ModelError, UnknownNameError
+    from extract.filters import NoFiltersError, filters_of
+
+    if len(study.filters) != 1:
+        return None
+    try:
+        filters_of(study.model, str(layer))
+    except (NoFiltersError, UnknownNameError):
+        return study.filters[0]
+    except ModelError:
+        pass
+    return None
 
 
 def _kernels(study: Study, filters: Filters, z_spacing: str) -> list[Volume]:

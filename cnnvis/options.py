@@ -259,6 +259,17 @@ def seed(text: str) -> Decorator:
     return click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help=text)
 
 
+def _each_once(
+    context: click.Context, parameter: click.Parameter, classes: tuple[tuple[str, int], ...]
+) -> tuple[tuple[str, int], ...]:
+    """Return the classes of labels, or fail if a label has two."""
+    first = dict(reversed(classes))
+    for label, index in classes:
+        if first[label] != index:
+            raise click.BadParameter(f"label {label!r} is given two classes, {first[label]} and {index}")
+    return classes
+
+
 _LABELLED_SET = (
     click.option(
         "--set",
@@ -285,6 +296,7 @@ _LABELLED_SET = (
         "classes",
         multiple=True,
         type=ClassNumber(),
+        callback=_each_once,
         help="The network's class for a label; by default by the names in the model's TOML file, else labels "
         "are numbers of classes. May be repeated.",
     ),

@@ -114,12 +114,11 @@ class ScoreFiles:
     ) -> str:
         from .names import clashing, file_stem
 
-        image = volume.facts.get("image") if volume is not None else None
         return file_stem(
             quantity,
             hashed=filters.layer in clashing(self.found.study.model.layers),
             model=self.found.study.model.path.stem,
-            img=Path(str(image.get("file"))).stem if isinstance(image, Mapping) else None,
+            img=None if volume is None else image_of(volume),
             layer=filters.layer,
             **{"class": label},
             by=criterion,
@@ -139,6 +138,12 @@ class ScoreFiles:
         estimate = self.found.estimates[criterion, filters.layer, label]
         low, high = estimate.low, estimate.high
         return Ranking(estimate.mean, criterion, CRITERIA[criterion].says, low, high)
+
+
+def image_of(volume: Volume) -> str | None:
+    """Return what the picture is called of which a volume shows maps; None if it tells of none."""
+    image = volume.facts.get("image")
+    return Path(str(image.get("file"))).stem if isinstance(image, Mapping) else None
 
 
 def _joined(match: re.Match[str]) -> str:

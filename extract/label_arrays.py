@@ -83,7 +83,10 @@ def _pair(path: Path, labels: Path | None) -> tuple[NDArray[Any], NDArray[Any], 
     if labels is None:
         labels = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
         if labels == path:
-            raise ImageError(f"{path}: needs labels, in a file of their own")
+            raise ImageError(
+                f"{path}: an .npy or IDX file needs labels in a file of their own; other sets are folders, "
+                ".csv and .npz files"
+            )
     values, named = _array(path), _array(labels, _LABELS)
     return values, named, [path, labels]
 

@@ -127,10 +127,10 @@ def read_labelled(path: Path, labels: Path | None = None, pattern: str | None = 
     Returns
     -------
     LabelledSet
-        Arrays of bytes, of shape (N, H, W) or (N, H, W, 1 or 3), are pictures, all others inputs that need no
-        preprocessing: (N, C, H, W). Their labels are text or whole numbers, of any type, (N,) or (N, 1). The
-        faults are pictures without a label, files that are not there and
-        folders without pictures.
+        Arrays of bytes, of shape (N, H, W) or (N, H, W, 1 or 3), are pictures, but for networks of 1-D
+        inputs; all others are inputs that need no preprocessing: (N, C, H, W). Their labels are text or whole
+        numbers, of any type, (N,) or (N, 1). The faults are pictures without a label, files that are not
+        there and folders without pictures.
 
     Raises
     ------
@@ -305,7 +305,7 @@ def _by_arrays(path: Path, labels: Path | None) -> LabelledSet:
         where = f"{path}: picture {number}"
         digest = hashlib.sha256(np.ascontiguousarray(own).tobytes()).hexdigest()
         name = str(number)
-        if plain:
+        if plain and len(shape) > 3:
             try:
                 array, seen, _ = from_picture(_picture(own), settings, shape)
             except ImageError as error:

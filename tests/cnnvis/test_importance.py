@@ -105,6 +105,31 @@ def test_maps_carry_scores_and_are_ordered_by_them(cnnvis, net: Path, photos: Pa
         assert (result.code, message in result.err) == (2, True)
 
 
+def test_volumes_that_do_not_fit(cnnvis, net: Path, photos: Path, tmp_path: Path) -> None:
+    data = np.arange(2 * 4 * 5).reshape(2, 4, 5)
+    for name, volume in {
+        "relu": Volume(data, facts={"layer": "relu1"}),
+        "again": Volume(data, facts={"layer": "conv1"}),
+        "other": Volume(data, facts={"layer": "fc"}),
+        "long": Volume(np.arange(3 * 4 * 5).reshape(3, 4, 5), facts={"layer": "conv1"}),
+        "words": Volume(data, labels=("a", "b")),
+    }.items():
+        write(volume, tmp_path / f"{name}.nrrd")
+    words = ("importance", net, "--set", photos, "--layer", "conv1", "--preprocess", "unit", "-o")
+    for names, message in {
+        ("other",): "other.nrrd: is of layer 'fc', and --layer asks for conv1",
+        ("long",): "long.nrrd: has a slice of filter 2, and the layer 2 filters",
+        ("words",): "words.nrrd: its labels, such as 'a', are no numbers of filters",
+        ("relu", "again"): f"again.nrrd: is of the layer and the picture that {tmp_path / 'relu.nrrd'} is of",
+    }.items():
+        given = [word for name in names for word in ("--of", tmp_path / f"{name}.nrrd")]
+        result = cnnvis(*words, tmp_path / "out", *given)
+        assert (result.code, message in result.err, result.out) == (2, True, [])
+        assert not (tmp_path / "out").exists()
+    # a layer without filters shows the maps of those before it
+    assert cnnvis(*words, tmp_path / "out", "--of", tmp_path / "relu.nrrd").code == 0
+
+
 def test_what_is_left_out_is_told_and_all_else_is_done(
     cnnvis, net: Path, photos: Path, tmp_path: Path
 ) -> None:
@@ -201,6 +226,7 @@ def test_a_class_of_one_picture_has_no_error(cnnvis, net: Path, photos: Path, tm
         ),
         (("--layer", "conv1", "--show", "dog"), "no class 'dog'; there are all, 0, 1"),
         (("--layer", "conv1", "--class", "dog=1"), "has no label 'dog'"),
+        (("--layer", "conv1", "--class", "1=0", "--class", "1=1"), "'1' is given two classes, 0 and 1"),
         (("--layer", "conv1", "--class", "dog"), "not a label and the number of a class"),
         (("--layer", "conv1", "--of", "none.nrrd"), "none.nrrd: no such file"),
         (("--layer", "conv1", "--volume", "all"), "unknown kind of volume 'all'"),

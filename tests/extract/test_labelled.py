@@ -157,6 +157,13 @@ def test_labels_in_arrays_of_any_type(tmp_path: Path, given: object, wanted: lis
     assert list(read_labelled(tmp_path / "x.npy", tmp_path / "y.npy").labels) == wanted
 
 
+def test_bytes_are_no_pictures_for_networks_of_1d_inputs(tmp_path: Path) -> None:
+    values = np.arange(4 * 35, dtype=np.uint8).reshape(4, 5, 7)
+    np.savez(tmp_path / "set.npz", images=values, labels=range(4))
+    found = read_labelled(tmp_path / "set.npz").get(2, GREY, (None, 5, 7))
+    np.testing.assert_array_equal(found.array, values[2])
+
+
 def test_arrays_without_some_labels_keep_their_numbers(tmp_path: Path) -> None:
     values = np.arange(4 * 35, dtype=np.uint8).reshape(4, 5, 7)
     np.savez(tmp_path / "set.npz", images=values, labels=["a", "", "b", " "])
@@ -309,7 +316,7 @@ def test_sets_that_are_none(tmp_path: Path) -> None:
         ((tmp_path / "set", tmp_path / "no.csv", "(c)"), "not both"),
         ((tmp_path / "no.csv",), "no column 'file'"),
         ((tmp_path / "gone.csv",), "names no picture that is there .*none.png"),
-        ((tmp_path / "x.npy",), "needs labels"),
+        ((tmp_path / "x.npy",), "needs labels in a file of their own"),
         ((tmp_path / "x.npy", tmp_path / "y.npy"), "4 pictures need as many labels"),
         ((tmp_path / "bare.npz",), "it has pictures"),
         ((tmp_path / "cut.idx", tmp_path / "y.npy"), "does not hold the values"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .option_types import Choices, OneOf
+from .option_types import Finite, OneOf
 
 if TYPE_CHECKING:
     from converters import Volume
@@ -21,27 +21,15 @@ if TYPE_CHECKING:
 
     from .models import OpenedModel
 
-_criteria = options.registry("extract.importance", "CRITERIA")
-
 
 @click.command()
 @options.model
 @options.labelled_set
-@click.option(
-    "--layer",
-    "layers",
-    multiple=True,
-    required=True,
-    metavar="L",
-    help="Layer with filters, or pattern such as 'conv*'; may be repeated.",
-)
-@click.option(
-    "--by",
-    "criteria",
-    type=Choices(_criteria),
-    default=("grad_l2",),
-    help="Criteria, or all; those of gradients and activations take one pass together, ablation runs the "
-    "layers behind once for each filter. Default: grad_l2.",
+@options.filter_layers
+@options.criteria(
+    "grad_l2",
+    "Criteria; those of gradients and activations take one pass together, ablation runs the layers behind "
+    "once for each filter.",
 )
 @click.option(
     "--target",
@@ -86,18 +74,16 @@ _criteria = options.registry("extract.importance", "CRITERIA")
 )
 @click.option(
     "--bootstrap",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 100_000),
     default=1000,
     show_default=True,
     metavar="N",
     help="Replicates behind the 95 % intervals; 0 for none.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="For bootstrap and random."
-)
+@options.seed("For bootstrap and random.")
 @click.option(
     "--save-every",
-    type=click.FloatRange(0),
+    type=Finite(0),
     default=30.0,
     show_default=True,
     metavar="SECONDS",
@@ -233,16 +219,18 @@ def _slices(study: Study, files: Sequence[Path], z_spacing: str) -> list[tuple[F
     from converters.errors import VolumeError
     from extract.importance.weighting import weighted
 
+    from .score_files import image_of
+
     if not files:
         return [
             (filters, volume) for filters in study.filters for volume in _kernels(study, filters, z_spacing)
         ]
     layers = {filters.layer: filters for filters in study.filters}
-    found = []
+    found: dict[tuple[str, str | None], tuple[Path, Filters, Volume]] = {}
     for file in files:
         volume = read(file)
         own = volume.facts.get("layer")
-        filters = layers.get(str(own)) or (study.filters[0] if len(layers) == 1 else None)
+        filters = layers.get(str(own)) or _only(study, own)
         if filters is None:
             raise VolumeError(f"{file}: is of layer {own!r}, and --layer asks for {', '.join(layers)}")
         try:
@@ -250,8 +238,30 @@ def _slices(study: Study, files: Sequence[Path], z_spacing: str) -> list[tuple[F
             weighted(volume, [0.0] * filters.count, "scaled", "", "")
         except VolumeError as error:
             raise VolumeError(f"{file}: {error}") from error
-        found.append((filters, volume))
-    return found
+        place = filters.layer, image_of(volume)
+        if place in found:
+            raise VolumeError(
+                f"{file}: is of the layer and the picture that {found[place][0]} is of, and one file would "
+                "replace the other"
+            )
+        found[place] = file, filters, volume
+    return [(filters, volume) for _, filters, volume in found.values()]
+
+
+def _only(study: Study, layer: object) -> Filters | None:
+    """Return the only layer's filters, for volumes of a layer without filters, such as a ReLU behind it."""
+    from extract import ModelError, UnknownNameError
+    from extract.filters import NoFiltersError, filters_of
+
+    if len(study.filters) != 1:
+        return None
+    try:
+        filters_of(study.model, str(layer))
+    except (NoFiltersError, UnknownNameError):
+        return study.filters[0]
+    except ModelError:
+        pass
+    return None
 
 
 def _kernels(study: Study, filters: Filters, z_spacing: str) -> list[Volume]:

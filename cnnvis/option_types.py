@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -22,6 +23,17 @@ def preset_names() -> list[str]:
 def file_name(path: Path) -> str:
     """Return the last part of a path, also where that is written as ``.`` or ``..``."""
     return path.name if path.name not in ("", "..") else path.resolve().name
+
+
+class Finite(click.FloatRange):
+    """A number of a range that is neither NaN, which is in every range, nor infinite."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number, or fail with a message."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
 
 
 class Shown(click.ParamType):
@@ -149,12 +161,15 @@ class Choices(Shown):
     ----------
     names : callable, optional
         Returns the words that help shows; the room checks them, for some may be combined.
+    every : str, optional
+        A word that stands for all of them; there are no others then.
     """
 
     name = "A,B"
 
-    def __init__(self, names: Names | None = None) -> None:
+    def __init__(self, names: Names | None = None, every: str | None = None) -> None:
         self._names = names
+        self._every = every
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -165,11 +180,21 @@ class Choices(Shown):
         words = tuple(word.strip() for word in value.split(",") if word.strip())
         if not words:
             self.fail("names nothing", param, ctx)
+        if self._every is not None:
+            known = self._words()
+            unknown = [word for word in words if word not in known]
+            if unknown:
+                self.fail(f"unknown name {unknown[0]!r}: choose of {', '.join(known)}", param, ctx)
+            words = (self._every,) if self._every in words else words
         return tuple(dict.fromkeys(words))
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """Return all words, for help."""
-        return f"[{'|'.join(self._names())}],..." if self._names else self.name
+        words = self._words()
+        return f"[{'|'.join(words)}],..." if words else self.name
+
+    def _words(self) -> list[str]:
+        return [*(self._names() if self._names else ()), *([self._every] if self._every else ())]
 
     def shown(self, value: Any) -> str:
         """Return ``nrrd,vti``."""

@@ -231,6 +231,45 @@ _PREPROCESSING = {
     ),
 }
 
+filter_layers: Decorator = click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    required=True,
+    metavar="L",
+    help="Layer with filters, or pattern such as 'conv*'; may be repeated.",
+)
+
+
+def criteria(default: str, text: str) -> Decorator:
+    """Return the option of criteria of importance, with its default and help."""
+    kind = Choices(registry("extract.importance", "CRITERIA"), every="all")
+    return click.option("--by", "criteria", type=kind, default=(default,), help=f"{text} Default: {default}.")
+
+
+def scores_file(text: str) -> Decorator:
+    """Return the option of a file of scores, with the rest of its help."""
+    return click.option(
+        "--scores", type=file_path, metavar="FILE", help=f"What `cnnvis importance` wrote{text}"
+    )
+
+
+def seed(text: str) -> Decorator:
+    """Return the option of a seed, with its help."""
+    return click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help=text)
+
+
+def _each_once(
+    context: click.Context, parameter: click.Parameter, classes: tuple[tuple[str, int], ...]
+) -> tuple[tuple[str, int], ...]:
+    """Return the classes of labels, or fail if a label has two."""
+    first = dict(reversed(classes))
+    for label, index in classes:
+        if first[label] != index:
+            raise click.BadParameter(f"label {label!r} is given two classes, {first[label]} and {index}")
+    return classes
+
+
 _LABELLED_SET = (
     click.option(
         "--set",
@@ -257,6 +296,7 @@ _LABELLED_SET = (
         "classes",
         multiple=True,
         type=ClassNumber(),
+        callback=_each_once,
         help="The network's class for a label; by default by the names in the model's TOML file, else labels "
         "are numbers of classes. May be repeated.",
     ),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .option_types import OneOf
+from .option_types import Finite, OneOf
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,38 +26,25 @@ if TYPE_CHECKING:
 @click.command()
 @options.model
 @options.input_size
-@click.option(
-    "--layer",
-    "layers",
-    multiple=True,
-    required=True,
-    metavar="L",
-    help="Layer with filters, or pattern such as 'conv*'; may be repeated.",
-)
+@options.filter_layers
 @click.option(
     "--filters", "listed", metavar="0,7,12-15", help="Remove these filters, numbered from 0, of each layer."
 )
 @click.option("--number", type=click.IntRange(0), help="Remove as many filters of each layer.")
+@click.option("--fraction", type=Finite(0, 1), help="Remove this part of each layer's filters, rounded down.")
 @click.option(
-    "--fraction", type=click.FloatRange(0, 1), help="Remove this part of each layer's filters, rounded down."
+    "--below",
+    type=Finite(),
+    metavar="T",
+    help="Remove the filters whose layer-normalized score is below this.",
 )
-@click.option(
-    "--below", type=float, metavar="T", help="Remove the filters whose layer-normalized score is below this."
-)
-@click.option(
-    "--scores",
-    type=options.file_path,
-    metavar="FILE",
-    help="What `cnnvis importance` wrote; without it, the norms of the weights are the scores.",
-)
+@options.scores_file("; without it, the norms of the weights are the scores.")
 @click.option("--criterion", metavar="C", help="Which scores of the file, where it has several.")
 @click.option("--class", "label", metavar="CLASS", help="Whose scores. Default: those over all pictures.")
 @click.option(
     "--first",
     type=OneOf("end", lambda: ("least", "most")),
-    default="least",
-    show_default=True,
-    help="Whether the least important filters go, or the most important ones.",
+    help="Whether the least important filters go, or the most important ones. Default: least.",
 )
 @click.option(
     "-o",
@@ -78,7 +65,7 @@ def command(
     scores: Path | None,
     criterion: str | None,
     label: str | None,
-    first: str,
+    first: str | None,
     out: Path,
 ) -> None:
     """Write a network whose least important filters are zero: their weights, and their biases.
@@ -94,7 +81,7 @@ def command(
         --scores importance.json --criterion taylor_act -o pruned.caffemodel
       cnnvis prune net.onnx --layer conv1 --filters 3,17 -o pruned.onnx
     """
-    from extract.filters import find_filters
+    from extract.filters import filters_and_refused, find_filters
     from extract.pruning import save_pruned
 
     from .provenance import model_facts, software
@@ -105,33 +92,42 @@ def command(
     told = [name for name, value in ways.items() if value is not None]
     if len(told) != 1:
         raise click.UsageError(f"one of {', '.join(ways)} says what is removed, not {len(told)} of them")
-    if listed is not None and scores is not None:
-        raise click.UsageError("--filters needs no --scores")
-    if below is not None and first == "most":
-        raise click.UsageError("--below removes what matters least, not --first most")
+    by_scores = {"--scores": scores, "--criterion": criterion, "--class": label, "--first": first}
+    needless = [name for name, value in by_scores.items() if value is not None]
+    if listed is not None and needless:
+        raise click.UsageError(f"--filters needs no {needless[0]}")
+    if below is not None and first is not None:
+        raise click.UsageError(f"--below removes what matters least, and takes no --first {first}")
+    if label is not None and scores is None:
+        raise click.UsageError("--class says whose scores of a file count: it needs --scores")
     side = out.with_name(out.name + ".json")
     if scores is not None and scores.resolve() in (side.resolve(), out.resolve()):
         raise click.UsageError(f"{scores}: would be replaced by what is written beside {out.name}")
     model = opened(size).model
     if scores is not None:
         note_other_network(scores, model)
+    found = find_filters(model, layers)
+    refused = [reason for pattern in layers for reason in filters_and_refused(model, pattern)[1].values()]
     removed: dict[Filters, list[int]] = {}
-    for filters in find_filters(model, layers):
+    used: dict[str, Any] | None = None
+    for filters in found:
         if listed is not None:
             removed[filters] = numbers(listed, filters, model)
             continue
-        values = scores_of(model, filters, scores, criterion, label)
+        values, used = scores_of(model, filters, scores, criterion, label)
         removed[filters] = chosen(values, number, fraction, below, first == "most", filters, model)
     options.made(out.parent)
     paths = save_pruned(model, removed, out)
     facts = {
         "form": "cnnvis prune 1",
         "model": model_facts(model),
-        "scores": None if scores is None else {"file": scores.name, "criterion": criterion, "class": label},
+        "scores": used,
         "removed": {filters.layer: own for filters, own in removed.items()},
         **software(),
     }
     _write(side, facts)
+    for reason in dict.fromkeys(refused):
+        note(f"left as it is: {reason}")
     for filters, own in removed.items():
         note(f"layer {filters.layer!r}: {len(own)} of {filters.count} filters removed")
     options.print_paths([*paths, side])
@@ -151,7 +147,7 @@ def chosen(
 
     from extract import ModelError
     from extract.importance import normalized
-    from extract.removal import least_first
+    from extract.removal import least_first, most_first
 
     if below is not None:
         return [int(index) for index in np.flatnonzero(normalized(scores) < below)]
@@ -161,8 +157,8 @@ def chosen(
         raise ModelError(
             f"{model.path}: layer {filters.layer!r} has {filters.count} filters, of which {count} cannot go"
         )
-    order = least_first(scores)
-    return sorted(int(index) for index in (order[::-1] if most else order)[:count])
+    order = most_first(scores) if most else least_first(scores)
+    return sorted(int(index) for index in order[:count])
 
 
 def numbers(text: str, filters: Filters, model: Model) -> list[int]:
@@ -186,27 +182,48 @@ def numbers(text: str, filters: Filters, model: Model) -> list[int]:
 
 def scores_of(
     model: Model, filters: Filters, path: Path | None, criterion: str | None, label: str | None
-) -> NDArray[np.float64]:
-    """Return a layer's scores: of a file, or by a criterion that looks at no picture."""
+) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    """Return a layer's scores, of a file or by a criterion that looks at no picture, and which they are."""
     import numpy as np
 
     from extract import ModelError
-    from extract.importance import CRITERIA, Choice, read_scores
+    from extract.importance import CRITERIA
     from extract.importance.criteria import OfWeights
 
     if path is not None:
-        values = np.array(read_scores(path, Choice(filters.layer, criterion, label)))
-        if len(values) != filters.count:
-            raise ModelError(
-                f"{path}: has {len(values)} scores for layer {filters.layer!r}, which has {filters.count} "
-                f"filters in {model.path}"
-            )
-        return values
-    found = CRITERIA.get(criterion or "weight_l2")
+        return _of_file(path, model, filters, criterion, label)
+    name = criterion or "weight_l2"
+    found = CRITERIA.get(name)
     if not isinstance(found, OfWeights):
         own = [name for name, one in CRITERIA.items() if isinstance(one, OfWeights)]
         raise click.UsageError(f"without --scores, --criterion is one of {', '.join(own)}")
-    return found.compute(filters, model.values([filters.weight])[filters.weight], 0)
+    weight = model.values([filters.weight])[filters.weight]
+    if not np.isfinite(weight).all():
+        raise ModelError(f"{model.path}: weights of layer {filters.layer!r} are NaN or infinite")
+    return found.compute(filters, weight, 0), {"file": None, "criterion": name, "class": None}
+
+
+def _of_file(
+    path: Path, model: Model, filters: Filters, criterion: str | None, label: str | None
+) -> tuple[NDArray[np.float64], dict[str, Any]]:
+    import numpy as np
+
+    from extract import ModelError
+    from extract.importance import ALL, Choice, read_scores
+    from extract.importance.tables import all_scores
+
+    values = np.array(read_scores(path, Choice(filters.layer, criterion, label)))
+    if len(values) != filters.count:
+        raise ModelError(
+            f"{path}: has {len(values)} scores for layer {filters.layer!r}, which has {filters.count} "
+            f"filters in {model.path}"
+        )
+    # what was not said is what the file leaves no choice of
+    known = all_scores(path)
+    name = criterion or next(iter(known))[0]
+    labels = [key[2] for key in known if key[:2] == (name, filters.layer)]
+    whose = label or (ALL if ALL in labels else labels[0])
+    return values, {"file": path.name, "criterion": name, "class": whose}
 
 
 def _write(path: Path, facts: Mapping[str, Any] | Sequence[Any]) -> None:
@@ -214,4 +231,5 @@ def _write(path: Path, facts: Mapping[str, Any] | Sequence[Any]) -> None:
 
     with staging(path.parent) as folder:
         text = json.dumps(facts, indent=1, ensure_ascii=False)
-        (folder / path.name).write_text(text + "\n", encoding="utf-8")
+        # lone surrogates, from names that are no UTF-8, become what JSON has for them
+        (folder / path.name).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")

@@ -45,9 +45,12 @@ class ScoreFiles:
         from extract.importance import write_csv, write_json
 
         with staging(self.folder) as staged:
-            with (staged / f"{stem}.json").open("w", encoding="utf-8") as file:
+            # lone surrogates, from names that are no UTF-8, become what JSON has for them, in both files
+            with (staged / f"{stem}.json").open("w", encoding="utf-8", errors="backslashreplace") as file:
                 write_json(self.found, self.facts, file)
-            with (staged / f"{stem}.csv").open("w", encoding="utf-8", newline="") as file:
+            with (staged / f"{stem}.csv").open(
+                "w", encoding="utf-8", errors="backslashreplace", newline=""
+            ) as file:
                 write_csv(self.found, file)
         return [self.folder / f"{stem}.csv", self.folder / f"{stem}.json"]
 
@@ -105,12 +108,11 @@ class ScoreFiles:
     ) -> str:
         from .names import clashing, file_stem
 
-        image = volume.facts.get("image") if volume is not None else None
         return file_stem(
             quantity,
             hashed=filters.layer in clashing(self.found.study.model.layers),
             model=self.found.study.model.path.stem,
-            img=Path(str(image.get("file"))).stem if isinstance(image, Mapping) else None,
+            img=None if volume is None else image_of(volume),
             layer=filters.layer,
             **{"class": label},
             by=criterion,
@@ -130,6 +132,12 @@ class ScoreFiles:
         estimate = self.found.estimates[criterion, filters.layer, label]
         low, high = estimate.low, estimate.high
         return Ranking(estimate.mean, criterion, CRITERIA[criterion].says, low, high)
+
+
+def image_of(volume: Volume) -> str | None:
+    """Return what the picture is called of which a volume shows maps; None if it tells of none."""
+    image = volume.facts.get("image")
+    return Path(str(image.get("file"))).stem if isinstance(image, Mapping) else None
 
 
 def note_other_network(path: Path, model: Model) -> None:

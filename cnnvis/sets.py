@@ -22,30 +22,33 @@ _MOST_NOTES = 10
 def layers_with_filters(
     model: Model, patterns: Sequence[str], known: Collection[str]
 ) -> tuple[list[Filters], list[Fault]]:
-    """Return the filters of layers, and the layers that have none, or of which the neuron knows nothing."""
-    from extract import ModelError, UnknownNameError
-    from extract.filters import find_filters
+    """Return the filters of layers, and what cannot be scored, with the reasons.
+
+    That are names and patterns of layers without filters, layers whose filters cannot be taken apart, and
+    those of which the neuron knows nothing.
+    """
+    from extract import ModelError
+    from extract.filters import NoFiltersError, filters_and_refused
     from extract.labelled import Fault
 
     found: dict[str, Filters] = {}
-    faults = []
+    faults: dict[str, str] = {}
     for pattern in patterns:
         try:
-            chosen = find_filters(model, [pattern])
-        except UnknownNameError:
-            raise
-        except ModelError as error:
-            faults.append(Fault(pattern, str(error)))
+            chosen, refused = filters_and_refused(model, pattern)
+        except NoFiltersError as error:
+            faults[pattern] = str(error)
             continue
         found |= {one.layer: one for one in chosen if one.output in known}
-        faults += [
-            Fault(one.layer, f"{model.path}: the neuron does not depend on layer {one.layer!r}")
+        faults |= refused
+        faults |= {
+            one.layer: f"{model.path}: the neuron does not depend on layer {one.layer!r}"
             for one in chosen
             if one.output not in known
-        ]
+        }
     if not found:
-        raise ModelError(faults[0].reason)
-    return list(found.values()), faults
+        raise ModelError(next(iter(faults.values())))
+    return list(found.values()), [Fault(name, reason) for name, reason in faults.items()]
 
 
 def neurons_of(
@@ -110,10 +113,12 @@ def classes_shown(patterns: Sequence[str], known: Sequence[str]) -> list[str]:
 
 def tell_single(counts: Mapping[str, int]) -> None:
     """Say of which classes nothing is known about how far they vary."""
+    from extract.importance import ALL
+
     from .views import note
 
     for label, count in counts.items():
-        if count == 1:
+        if count == 1 and label != ALL:
             note(f"class {label!r} has one picture: its standard error and interval are undefined")
 
 
@@ -124,7 +129,12 @@ def tell_faults(faults: Sequence[Fault], table: Path) -> None:
     if not faults:
         return
     for fault in faults[:_MOST_NOTES]:
-        note(f"left out: {fault.reason}")
+        note(f"left out: {_printable(fault.reason)}")
     number = len(faults)
     what = "1 thing is" if number == 1 else f"{number} things are"
     raise click.ClickException(f"{what} left out, as {table} tells; all else is done")
+
+
+def _printable(text: str) -> str:
+    """Return a text on one line, whatever is in the names of files."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -47,12 +47,12 @@ def open_array(path: Path, kinds: str = "biuf") -> NDArray[Any]:
     return array
 
 
-def finite_float32(path: Path, values: NDArray[Any]) -> NDArray[np.float32]:
+def finite_float32(path: Path | str, values: NDArray[Any]) -> NDArray[np.float32]:
     """Return a float32 copy in C order.
 
     Parameters
     ----------
-    path : Path
+    path : Path or str
         Where the values come from, for the error.
     values : ndarray
         Real numbers, any shape.

@@ -23,6 +23,10 @@ _FOLDS = ("Flatten", "Identity", "Reshape")
 _QUANTIZED = ("QLinear", "Integer", "QGemm", "MatMulNBits")
 
 
+class NoFiltersError(ModelError):
+    """A layer has no filters at all; other errors are of layers whose filters cannot be taken apart."""
+
+
 @dataclass(frozen=True)
 class Filters:
     """The filters of a layer: the parts of its weight that make one channel of its output each.
@@ -125,13 +129,15 @@ def filters_of(model: Model, layer: str) -> Filters:
     ------
     UnknownNameError
         If the model has no such name.
+    NoFiltersError
+        If that is no layer, or one without filters.
     ModelError
-        If that is no layer, or one without filters, with quantized weights, or with a weight or bias that
-        another layer reads too.
+        If the layer has quantized weights, a weight or bias that another layer reads too, or a bias that is
+        not one constant for each filter.
     """
     model.tensor(layer)
     if layer not in model.layers:
-        raise ModelError(f"{model.path}: {layer!r} is no layer; only layers have filters")
+        raise NoFiltersError(f"{model.path}: {layer!r} is no layer; only layers have filters")
     return _found(model, model.layers[layer])
 
 
@@ -144,27 +150,62 @@ def find_filters(model: Model, patterns: Iterable[str]) -> list[Filters]:
         The network.
     patterns : iterable of str
         Layers, or patterns such as ``conv*``, as `Model.find` takes them. Of the layers that a pattern
-        matches, those without filters are left out.
+        matches, those without filters, and those that `filters_and_refused` refuses, are left out.
 
     Raises
     ------
     UnknownNameError
         If a pattern matches nothing.
     ModelError
-        If a layer that is named outright has no filters, or a pattern finds none.
+        If a layer that is named outright has no filters that can be taken apart, or a pattern finds none.
     """
     found: dict[str, Filters] = {}
     for pattern in patterns:
-        names = model.find([pattern])
-        reasons = []
-        for name in names:
-            try:
-                found[name] = filters_of(model, name)
-            except ModelError as error:
-                reasons.append(error)
-        if len(reasons) == len(names):
-            raise reasons[0]
+        own, refused = filters_and_refused(model, pattern)
+        if not own:
+            raise ModelError(next(iter(refused.values())))
+        found |= {one.layer: one for one in own}
     return list(found.values())
+
+
+def filters_and_refused(model: Model, pattern: str) -> tuple[list[Filters], dict[str, str]]:
+    """Return the filters of the layers that a pattern stands for, and the layers that cannot give theirs.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    pattern : str
+        A layer, or a pattern, as `Model.find` takes it.
+
+    Returns
+    -------
+    filters : list of Filters
+        A layer each.
+    refused : dict of str to str
+        For each layer that has filters, but such as cannot be taken apart, the reason: they are quantized, or
+        shared with another layer. Layers without any are in neither.
+
+    Raises
+    ------
+    UnknownNameError
+        If the pattern matches nothing.
+    NoFiltersError
+        If no layer that it matches has filters.
+    """
+    found = []
+    refused = {}
+    none: NoFiltersError | None = None
+    for name in model.find([pattern]):
+        try:
+            found.append(filters_of(model, name))
+        except NoFiltersError as error:
+            none = none or error
+        except ModelError as error:
+            refused[name] = str(error)
+    if none is not None and not found and not refused:
+        raise none
+    return found, refused
 
 
 def _found(model: Model, layer: Layer) -> Filters:
@@ -174,12 +215,12 @@ def _found(model: Model, layer: Layer) -> Filters:
         raise ModelError(f"{where} has quantized weights: its filters cannot be taken apart")
     node = _worker(model, layer.outputs[0])
     if node is None or node.op_type not in _PLACES or node.domain not in ("", "ai.onnx"):
-        raise ModelError(f"{where} has no filters; {', '.join(_PLACES)} have")
+        raise NoFiltersError(f"{where} has no filters; {', '.join(_PLACES)} have")
     if weight is None:
-        raise ModelError(f"{where} has no filters of its own: what it multiplies with is not constant")
+        raise NoFiltersError(f"{where} has no filters of its own: what it multiplies with is not constant")
     shape = _shape(model, weight)
     if node.op_type in ("Gemm", "MatMul") and (len(shape) != 2 or weight != node.input[1]):
-        raise ModelError(f"{where} has no filters: its constant is no matrix, or the left factor")
+        raise NoFiltersError(f"{where} has no filters: its constant is no matrix, or the left factor")
     axis, groups = _PLACES[node.op_type]({attribute.name: attribute.i for attribute in node.attribute})
     filters = Filters(layer.name, weight, shape, axis, groups, None, layer.outputs[0])
     if len(node.input) > 2 and node.input[2]:

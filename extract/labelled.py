@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,14 @@ from numpy.typing import NDArray
 
 from converters.errors import CnnVisError
 
-from .arrays import finite_float32, one_line, open_array, show_shape
+from .arrays import finite_float32, show_shape
 from .errors import ImageError
 from .files import check_file, sha256
-from .idx import read_idx
 from .images import PreparedInput, Shape, from_picture, to_input
+from .label_arrays import read_pictures
+from .label_table import COLUMNS, REST, read_rows
 from .preprocessing import Preprocessing
 from .sources import ImageSource, find_images, natural_order
-
-# The names of pictures and labels in .npz files: ours, and those of Keras and others.
-_PAIRS = (("images", "labels"), ("x", "y"), ("x_test", "y_test"))
-_COLUMNS = ("file", "label")
 
 
 @dataclass(frozen=True)
@@ -131,9 +127,10 @@ def read_labelled(path: Path, labels: Path | None = None, pattern: str | None = 
     Returns
     -------
     LabelledSet
-        Arrays of bytes, of shape (N, H, W) or (N, H, W, 1 or 3), are pictures, all others inputs that need no
-        preprocessing: (N, C, H, W). The faults are pictures without a label, files that are not there and
-        folders without pictures.
+        Arrays of bytes, of shape (N, H, W) or (N, H, W, 1 or 3), are pictures, but for networks of 1-D
+        inputs; all others are inputs that need no preprocessing: (N, C, H, W). Their labels are text or whole
+        numbers, of any type, (N,) or (N, 1). The faults are pictures without a label, files that are not
+        there and folders without pictures.
 
     Raises
     ------
@@ -243,16 +240,13 @@ def _by_names(folder: Path, pattern: str) -> LabelledSet:
 
 def _by_table(folder: Path, table: Path) -> LabelledSet:
     files, faults = [], []
-    for line, row in _rows(table):
-        name, label = ((row.get(column) or "").strip() for column in _COLUMNS)
-        file = folder / name
-        where = f"{table}, line {line}"
-        if not name or not label:
-            faults.append(Fault(name or f"line {line}", f"{where}: has no {'label' if name else 'file'}"))
-        elif not file.is_file():
-            faults.append(Fault(name, f"{where}: {file}: no such file"))
+    for line, row in read_rows(table):
+        name, label = ((row.get(column) or "").strip() for column in COLUMNS)
+        reason = _unusable(row, folder / name, name, label)
+        if reason is None:
+            files.append((folder / name, label))
         else:
-            files.append((file, label))
+            faults.append(Fault(name or f"line {line}", f"{table}, line {line}: {reason}"))
     if not files:
         raise ImageError(
             f"{table}: names no picture that is there" + (f" ({faults[0].reason})" * bool(faults))
@@ -260,21 +254,19 @@ def _by_table(folder: Path, table: Path) -> LabelledSet:
     return _of_files(folder, files, faults)
 
 
-def _rows(table: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
-    """Yield the lines of a table with their numbers."""
-    check_file(table, "a table of labels")
+def _unusable(row: Mapping[str | None, Any], file: Path, name: str, label: str) -> str | None:
+    """Return why a line of a table is no labelled picture; None if it is one."""
+    if any(row.get(REST) or ()):
+        return 'has more cells than columns: a label with a comma stands in quotes, as in "tabby, tabby cat"'
+    if not name or not label:
+        return f"has no {'label' if name else 'file'}"
+    if "\0" in label:
+        return f"label {label!r} holds a null character"
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
-            if missing:
-                raise ImageError(
-                    f"{table}: has no column {missing[0]!r}: its first line names file and label"
-                )
-            for row in reader:
-                yield reader.line_num, row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ImageError(f"{table}: cannot be read as a table ({one_line(error)})") from error
+        found = file.is_file()
+    except (OSError, ValueError) as error:
+        return f"{file}: {getattr(error, 'strerror', None) or error}"
+    return None if found else f"{file}: {'is a folder' if file.is_dir() else 'no such file'}"
 
 
 def _of_files(folder: Path, files: Sequence[tuple[Path, str]], faults: Sequence[Fault]) -> LabelledSet:
@@ -296,71 +288,44 @@ def _of_files(folder: Path, files: Sequence[tuple[Path, str]], faults: Sequence[
 
 
 def _by_arrays(path: Path, labels: Path | None) -> LabelledSet:
-    values, named, files = _pair(path, labels)
-    if len(values) != len(named) or named.ndim != 1 or named.dtype.kind not in "iuU":
-        raise ImageError(
-            f"{path}: {len(values)} pictures need as many labels, whole numbers or text, not an array of "
-            f"shape {show_shape(named.shape)} and type {named.dtype}"
-        )
+    values, texts, files = read_pictures(path, labels)
     plain = values.dtype == np.uint8 and (values.ndim == 3 or values.shape[3:] in ((1,), (3,)))
+    numbers = [number for number, text in enumerate(texts) if text]
+    if not numbers:
+        raise ImageError(f"{files[-1]}: has no label but empty ones")
+    faults = [
+        Fault(str(number), f"{path}: picture {number} has no label")
+        for number, text in enumerate(texts)
+        if not text
+    ]
 
-    def get(number: int, settings: Preprocessing, shape: Shape) -> PreparedInput:
+    def get(index: int, settings: Preprocessing, shape: Shape) -> PreparedInput:
+        number = numbers[index]
         own = values[number]
+        where = f"{path}: picture {number}"
         digest = hashlib.sha256(np.ascontiguousarray(own).tobytes()).hexdigest()
         name = str(number)
-        if plain:
+        if plain and len(shape) > 3:
             try:
                 array, seen, _ = from_picture(_picture(own), settings, shape)
             except ImageError as error:
-                raise ImageError(f"{path}: {error}") from error
+                raise ImageError(f"{where}: {error}") from error
             return PreparedInput(name, array, digest, {}, picture=seen)
-        array = finite_float32(path, own)
+        array = finite_float32(where, own)
         fits = len(array.shape) == len(shape) - 1 and all(
             want in (None, have) for have, want in zip(array.shape, shape[1:], strict=True)
         )
         if not fits:
             raise ImageError(
-                f"{path}: inputs of shape {show_shape(array.shape)} do not fit the network's of shape "
+                f"{where}: inputs of shape {show_shape(array.shape)} do not fit the network's of shape "
                 f"{show_shape(shape)}"
             )
         return PreparedInput(name, array, digest, {})
 
     identity = hashlib.sha256("".join(map(sha256, files)).encode()).hexdigest()
-    names = [str(number) for number in range(len(values))]
-    return LabelledSet(path, names, [str(label) for label in named], get, identity, plain)
-
-
-def _pair(path: Path, labels: Path | None) -> tuple[NDArray[Any], NDArray[Any], list[Path]]:
-    """Return pictures, labels, and the files that hold them."""
-    if path.suffix.lower() == ".npz":
-        if labels is not None:
-            raise ImageError(f"{path}: an .npz file holds labels of its own")
-        return (*_of_npz(path), [path])
-    if labels is None:
-        labels = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
-        if labels == path:
-            raise ImageError(f"{path}: needs labels, in a file of their own")
-    values, named = _array(path), _array(labels, "iuU")
-    if not values.ndim:
-        raise ImageError(f"{path}: holds a single number")
-    return values, named, [path, labels]
-
-
-def _array(path: Path, kinds: str = "biuf") -> NDArray[Any]:
-    return open_array(path, kinds) if path.suffix.lower() == ".npy" else read_idx(path)
-
-
-def _of_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            for images, labels in _PAIRS:
-                if images in archive.files and labels in archive.files:
-                    return archive[images], archive[labels]
-            has = ", ".join(archive.files)
-    # a damaged archive fails in as many ways as it has parts
-    except Exception as error:
-        raise ImageError(f"{path}: not an .npz archive of arrays, or damaged ({one_line(error)})") from error
-    raise ImageError(f"{path}: has no arrays called images and labels; it has {has}")
+    names = [str(number) for number in numbers]
+    known = [texts[number] for number in numbers]
+    return LabelledSet(path, names, known, get, identity, plain, tuple(faults))
 
 
 def _picture(values: NDArray[np.uint8]) -> Any:

@@ -208,7 +208,7 @@ def least_first(scores: NDArray[np.floating]) -> Order:
 
 
 def most_first(scores: NDArray[np.floating]) -> Order:
-    """Return filters by score, the most important one first; equal ones by their numbers."""
+    """Return filters by score, the most important one first, as they rank; equal ones by their numbers."""
     return np.argsort(-scores, kind="stable")
 
 

@@ -89,7 +89,7 @@ def _taken(state: State, study: Study, table: Table, target: Input, batch: Label
     rows = table.rows(feed(study, target, batch.x), classes)
     finite: NDArray[np.bool_] = np.all(np.isfinite(rows), axis=1)
     state.faults += [
-        Fault(name, f"{study.pictures.path}: {name}: its values or gradients are NaN or infinite")
+        Fault(name, f"{study.pictures.path}: picture {name}: its values or gradients are NaN or infinite")
         for name, good in zip(names, finite.tolist(), strict=True)
         if not good
     ]

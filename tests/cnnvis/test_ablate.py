@@ -1,4 +1,4 @@
-"""The commands ablate and prune: tables, pictures, files, and what they refuse."""
+"""The command ablate: tables, pictures, and what it refuses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from onnx import helper
 from PIL import Image
@@ -215,58 +214,3 @@ def test_ablate_tells_what_is_wrong(cnnvis, net, pictures, tmp_path):
     told = json.loads((tmp_path / "out" / "model-net_set-bad.npz_layer-conv1_removal.json").read_text())
     assert told["table"][0]["pictures"] == COUNT - 1
     assert len(told["left_out"]) == 2
-
-
-def test_prune_by_number_fraction_threshold_and_list(cnnvis, net, tmp_path):
-    (kernels,) = [onnx.numpy_helper.to_array(t) for t in onnx.load(net).graph.initializer if t.name == "w"]
-    norms = np.linalg.norm(kernels.reshape(8, -1), axis=1)
-    order = np.argsort(norms)
-    below = float(np.sort(norms)[3] / np.linalg.norm(norms)) + 1e-6
-    for words, expected in {
-        ("--number", 3): order[:3],
-        ("--number", 3, "--first", "most"): order[-3:],
-        ("--fraction", 0.3): order[:2],
-        ("--below", below): order[:4],
-        ("--filters", "6,0-1"): [0, 1, 6],
-        ("--number", 0): [],
-    }.items():
-        out = tmp_path / "pruned.onnx"
-        result = cnnvis("prune", net, "--layer", "conv1", *words, "-o", out)
-        assert (result.code, result.out) == (0, [str(out), f"{out}.json"])
-        told = json.loads(Path(f"{out}.json").read_text())
-        assert told["removed"] == {"conv1": sorted(map(int, expected))}
-        (found,) = [onnx.numpy_helper.to_array(t) for t in onnx.load(out).graph.initializer if t.name == "w"]
-        kept = np.isin(np.arange(8), expected, invert=True)
-        np.testing.assert_array_equal(found, kernels * kept[:, None, None, None])
-
-
-def test_prune_by_a_file_of_scores(cnnvis, net, pictures, tmp_path):
-    words = ("--set", pictures, "--layer", "conv1", "--by", "act_max", "-o", tmp_path)
-    assert cnnvis("importance", net, *words).code == 0
-    scores = tmp_path / "model-net_set-set.npz_importance.json"
-    values = json.loads(scores.read_text())["layers"]["conv1"]["scores"]["act_max"]["1"]["score"]
-    out = tmp_path / "pruned.onnx"
-    words = ("--layer", "conv1", "--number", 2, "--scores", scores, "--class", "1", "-o", out)
-    assert cnnvis("prune", net, *words).code == 0
-    told = json.loads(Path(f"{out}.json").read_text())
-    assert told["removed"]["conv1"] == sorted(np.argsort(values, kind="stable")[:2].tolist())
-
-
-def test_prune_tells_what_is_wrong(cnnvis, net, tmp_path):
-    out = tmp_path / "pruned.onnx"
-    for words, message in {
-        ("--number", 9): "has 8 filters, of which 9 cannot go",
-        ("--filters", "8"): "has filters 0 to 7, not 8",
-        ("--filters", "a"): "is no list of filters",
-        ("--number", 1, "--fraction", 0.5): "not 2 of them",
-        (): "not 0 of them",
-        ("--number", 1, "--criterion", "grad_l2"): "without --scores, --criterion is one of weight_l2",
-        ("--number", 1, "--scores", net): f"{net}: cannot be read",
-        ("--below", 1, "--first", "most"): "--below removes what matters least",
-    }.items():
-        result = cnnvis("prune", net, "--layer", "conv1", *words, "-o", out)
-        assert (result.code, result.out) == (2, []), words
-        assert message in result.err
-    result = cnnvis("prune", net, "--layer", "conv1", "--number", 1, "-o", tmp_path / "x.caffemodel")
-    assert (result.code, "only a Caffe network" in result.err) == (2, True)
-    assert not any(tmp_path.iterdir())

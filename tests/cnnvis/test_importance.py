@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import helper
 from PIL import Image
 
 from converters import Volume, read, write
 from extract import gradients, load_model
-from tests.extract.nets import save, toy
+from tests.extract.nets import model_of, save, toy
 
 
 @pytest.fixture
@@ -102,6 +105,31 @@ def test_maps_carry_scores_and_are_ordered_by_them(cnnvis, net: Path, photos: Pa
         assert (result.code, message in result.err) == (2, True)
 
 
+def test_volumes_that_do_not_fit(cnnvis, net: Path, photos: Path, tmp_path: Path) -> None:
+    data = np.arange(2 * 4 * 5).reshape(2, 4, 5)
+    for name, volume in {
+        "relu": Volume(data, facts={"layer": "relu1"}),
+        "again": Volume(data, facts={"layer": "conv1"}),
+        "other": Volume(data, facts={"layer": "fc"}),
+        "long": Volume(np.arange(3 * 4 * 5).reshape(3, 4, 5), facts={"layer": "conv1"}),
+        "words": Volume(data, labels=("a", "b")),
+    }.items():
+        write(volume, tmp_path / f"{name}.nrrd")
+    words = ("importance", net, "--set", photos, "--layer", "conv1", "--preprocess", "unit", "-o")
+    for names, message in {
+        ("other",): "other.nrrd: is of layer 'fc', and --layer asks for conv1",
+        ("long",): "long.nrrd: has a slice of filter 2, and the layer 2 filters",
+        ("words",): "words.nrrd: its labels, such as 'a', are no numbers of filters",
+        ("relu", "again"): f"again.nrrd: is of the layer and the picture that {tmp_path / 'relu.nrrd'} is of",
+    }.items():
+        given = [word for name in names for word in ("--of", tmp_path / f"{name}.nrrd")]
+        result = cnnvis(*words, tmp_path / "out", *given)
+        assert (result.code, message in result.err, result.out) == (2, True, [])
+        assert not (tmp_path / "out").exists()
+    # a layer without filters shows the maps of those before it
+    assert cnnvis(*words, tmp_path / "out", "--of", tmp_path / "relu.nrrd").code == 0
+
+
 def test_what_is_left_out_is_told_and_all_else_is_done(
     cnnvis, net: Path, photos: Path, tmp_path: Path
 ) -> None:
@@ -128,6 +156,47 @@ def test_what_is_left_out_is_told_and_all_else_is_done(
     assert not list(out.glob("*.state*"))
 
 
+def test_names_that_are_no_utf8_or_hold_line_breaks_are_written_and_told(
+    cnnvis, net: Path, photos: Path, tmp_path: Path
+) -> None:
+    odd, broken = os.fsdecode(b"caf\xe9"), "a\nb"
+    (photos / "1").rename(photos / odd)
+    shutil.copytree(photos / odd, photos / broken)
+    (photos / broken / "3.png").write_bytes(b"none")
+    out = tmp_path / "out"
+    words = ("--set", photos, "--layer", "conv1", "--preprocess", "unit", "-o", out, "--show", "*")
+    result = cnnvis("importance", net, *words, "--class", f"{odd}=1", "--class", f"{broken}=0")
+    assert result.code == 2
+    assert "class 'a\\nb' has one picture" in result.err
+    assert f"left out: {photos}/a\\nb/3.png: not a picture" in result.err
+    document = _table(out, net, "photos")
+    assert list(document["classes"]) == ["0", broken, odd]
+    table = next(out.glob("*.csv")).read_text(encoding="utf-8")
+    assert "conv1,caf\\udce9,grad_l2,0,2," in table
+    assert (out / "model-net_layer-conv1_class-caf%E9_importance-grid.png").exists()
+
+
+def test_layers_whose_filters_cannot_be_taken_apart_are_told(cnnvis, photos: Path, tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], "first", pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["a"], ["r"], "relu"),
+        helper.make_node("Conv", ["r", "w"], ["b"], "second", pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["b", "own"], ["c"], "last"),
+        helper.make_node("Flatten", ["c"], ["y"], "flat"),
+    ]
+    weights = {"w": np.ones((1, 1, 3, 3), np.float32), "own": np.ones((2, 1, 3, 3), np.float32)}
+    net = save(model_of(nodes, {"x": ["N", 1, 3, 3]}, ["y"], weights), tmp_path)
+    words = ("--set", photos, "--preprocess", "unit", "--volume", "none")
+    result = cnnvis("importance", net, *words, "--layer", "*", "--layer", "f*t", "-o", tmp_path / "out")
+    assert (result.code, "2 things are left out" in result.err) == (2, True)
+    document = _table(tmp_path / "out", net, "photos")
+    assert list(document["layers"]) == ["last"]
+    assert [one["name"] for one in document["left_out"]] == ["first", "second"]
+    assert all(
+        "shares its 'w', which 'first', 'second' read" in one["reason"] for one in document["left_out"]
+    )
+
+
 def test_a_class_of_one_picture_has_no_error(cnnvis, net: Path, photos: Path, tmp_path: Path) -> None:
     (photos / "1" / "3.png").unlink()
     out = tmp_path / "out"
@@ -144,7 +213,10 @@ def test_a_class_of_one_picture_has_no_error(cnnvis, net: Path, photos: Path, tm
     [
         (("--layer", "conv9"), "no layer or tensor 'conv9'"),
         (("--layer", "relu1"), "layer 'relu1' (Relu) has no filters"),
-        (("--layer", "conv1", "--by", "grad"), "unknown criterion 'grad'"),
+        (("--layer", "conv1", "--by", "grad"), "unknown name 'grad': choose of grad_l2,"),
+        (("--layer", "conv1", "--by", "all,grad"), "unknown name 'grad'"),
+        (("--layer", "conv1", "--seed", str(2**32)), "is not in the range"),
+        (("--layer", "conv1", "--save-every", "nan"), "'nan' is not a finite number"),
         (("--layer", "fc", "--target", "conv1:0"), "the neuron does not depend on layer 'fc'"),
         (("--layer", "conv1", "--target", "conv9"), "'conv9' is no target"),
         (("--layer", "conv1", "--target", "conv1.bias"), "'conv1.bias' is a constant"),
@@ -154,6 +226,7 @@ def test_a_class_of_one_picture_has_no_error(cnnvis, net: Path, photos: Path, tm
         ),
         (("--layer", "conv1", "--show", "dog"), "no class 'dog'; there are all, 0, 1"),
         (("--layer", "conv1", "--class", "dog=1"), "has no label 'dog'"),
+        (("--layer", "conv1", "--class", "1=0", "--class", "1=1"), "'1' is given two classes, 0 and 1"),
         (("--layer", "conv1", "--class", "dog"), "not a label and the number of a class"),
         (("--layer", "conv1", "--of", "none.nrrd"), "none.nrrd: no such file"),
         (("--layer", "conv1", "--volume", "all"), "unknown kind of volume 'all'"),

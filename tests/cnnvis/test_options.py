@@ -190,3 +190,18 @@ def test_folders_that_stay_empty_go_again(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["before"]
     run("-o", str(tmp_path / "new" / "deep"), "--file")
     assert (tmp_path / "new" / "deep" / "a").is_file()
+
+
+def test_words_are_taken_once_and_all_stands_for_the_others():
+    kind = option_types.Choices(lambda: ("a", "b"), every="all")
+    assert kind.convert("b, a,b", None, None) == ("b", "a")
+    assert kind.convert("a,all", None, None) == ("all",)
+    with pytest.raises(click.BadParameter, match="unknown name 'c': choose of a, b, all"):
+        kind.convert("all,c", None, None)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1.5"])
+def test_numbers_of_a_range_are_finite(text):
+    with pytest.raises(click.BadParameter):
+        option_types.Finite(0, 1).convert(text, None, None)
+    assert option_types.Finite(0, 1).convert("1", None, None) == 1

@@ -8,7 +8,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from extract import ModelError, UnknownNameError, activations, load_model
-from extract.filters import filters_of, find_filters
+from extract.filters import NoFiltersError, filters_and_refused, filters_of, find_filters
 from tests.extract.nets import model_of, save, toy
 
 RNG = np.random.default_rng(7)
@@ -159,6 +159,34 @@ def test_patterns_find_layers_with_filters_only(tmp_path):
         filters_of(model, "conv1_w")
     with pytest.raises(UnknownNameError, match="nearest: conv1"):
         filters_of(model, "conv2")
+
+
+def test_filters_that_cannot_be_taken_apart_are_told_from_none(tmp_path):
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], "first"),
+        helper.make_node("Relu", ["a"], ["r"], "relu"),
+        helper.make_node("Conv", ["r", "w"], ["b"], "second"),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], "back"),
+        helper.make_node("Conv", ["b", "d"], ["c"], "whole"),
+        helper.make_node("Conv", ["c", "own"], ["y"], "last"),
+    ]
+    quantized = {"q": np.ones((4, 4, 1, 1), np.int8), "s": np.float32(0.5), "z": np.int8(0)}
+    weights = {"w": values(4, 4, 2, 3), "own": values(5, 4, 1, 1), **quantized}
+    model = load_model(save(model_of(nodes, {"x": (2, 4, 7, 9)}, ["y"], weights), tmp_path))
+    found, refused = filters_and_refused(model, "*")
+    assert [one.layer for one in found] == ["last"]
+    assert {layer: reason.split(") ")[1] for layer, reason in refused.items()} == {
+        "first": "shares its 'w', which 'first', 'second' read",
+        "second": "shares its 'w', which 'first', 'second' read",
+        "whole": "has quantized weights: its filters cannot be taken apart",
+    }
+    assert filters_and_refused(model, "last")[1] == {}
+    with pytest.raises(NoFiltersError, match=r"'relu' \(Relu\) has no filters"):
+        filters_and_refused(model, "rel*")
+    assert [one.layer for one in find_filters(model, ["*", "last"])] == ["last"]
+    for pattern in ("first", "[rf]*"):
+        with pytest.raises(ModelError, match=r"'first' .*shares its 'w'"):
+            find_filters(model, ["last", pattern])
 
 
 CAFFE = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import struct
 from pathlib import Path
 
@@ -138,6 +139,137 @@ def test_the_identity_changes_with_labels_and_files(tmp_path: Path) -> None:
     assert read_labelled(tmp_path).identity != first
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ([[7], [0], [7]], ["7", "0", "7"]),
+        ([7.0, 0.0, -1.0], ["7", "0", "-1"]),
+        ([[True], [False], [True]], ["1", "0", "1"]),
+        ([b"cat", b"caf\xc3\xa9", b" dog "], ["cat", "café", "dog"]),
+        (np.array([2**63, 1, 0], np.uint64), ["9223372036854775808", "1", "0"]),
+    ],
+)
+def test_labels_in_arrays_of_any_type(tmp_path: Path, given: object, wanted: list[str]) -> None:
+    np.savez(tmp_path / "set.npz", images=np.zeros((3, 1, 5, 7)), labels=given)
+    assert list(read_labelled(tmp_path / "set.npz").labels) == wanted
+    np.save(tmp_path / "x.npy", np.zeros((3, 1, 5, 7)))
+    np.save(tmp_path / "y.npy", given)
+    assert list(read_labelled(tmp_path / "x.npy", tmp_path / "y.npy").labels) == wanted
+
+
+def test_bytes_are_no_pictures_for_networks_of_1d_inputs(tmp_path: Path) -> None:
+    values = np.arange(4 * 35, dtype=np.uint8).reshape(4, 5, 7)
+    np.savez(tmp_path / "set.npz", images=values, labels=range(4))
+    found = read_labelled(tmp_path / "set.npz").get(2, GREY, (None, 5, 7))
+    np.testing.assert_array_equal(found.array, values[2])
+
+
+def test_arrays_without_some_labels_keep_their_numbers(tmp_path: Path) -> None:
+    values = np.arange(4 * 35, dtype=np.uint8).reshape(4, 5, 7)
+    np.savez(tmp_path / "set.npz", images=values, labels=["a", "", "b", " "])
+    found = read_labelled(tmp_path / "set.npz")
+    assert (list(found.names), list(found.labels)) == (["0", "2"], ["a", "b"])
+    np.testing.assert_array_equal(found.get(1, GREY, SHAPE).array[0], values[2])
+    assert [fault.reason for fault in found.faults] == [
+        f"{tmp_path / 'set.npz'}: picture {number} has no label" for number in (1, 3)
+    ]
+
+
+X = np.zeros((4, 1, 5, 7), np.float32)
+WANTED = "4 pictures need as many labels, whole numbers or text, not an array of "
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (np.float32(3), np.zeros(1, int), "holds a single number, and no pictures"),
+        (X, np.int64(1), f"{WANTED}shape () and type int64"),
+        (X, np.zeros(3, int), f"{WANTED}shape (3) and type int64"),
+        (X, np.eye(4)[:, :3], f"{WANTED}shape (4, 3) and type float64: of one-hot labels, argmax(axis=1)"),
+        (X, np.zeros((4, 1, 1), int), f"{WANTED}shape (4, 1, 1) and type int64"),
+        (X, np.zeros(4, complex), f"{WANTED}shape (4) and type complex128"),
+        (X, [0, 1, 1.5, 2], "labels are whole numbers or text, not 1.5"),
+        (X, [0, 1, np.nan, 2], "labels are whole numbers or text, not nan"),
+        (X, [b"\xe9"] * 4, "labels of bytes are no UTF-8"),
+        (X, [""] * 4, "has no label but empty ones"),
+        (X[:0], np.zeros(0, int), "holds no picture: its shape is (0, 1, 5, 7)"),
+        (X[:, :, :0], np.zeros(4, int), "holds no picture: its shape is (4, 1, 0, 7)"),
+        (np.array(["a", "b"]), [0, 1], "pictures are real numbers, not <U1"),
+        (X.astype(complex), np.zeros(4, int), "pictures are real numbers, not complex128"),
+        (np.array([1, None]), [0, 1], "Object arrays cannot be loaded"),
+    ],
+)
+def test_arrays_that_are_no_pictures_and_labels(
+    tmp_path: Path, images: object, labels: object, message: str
+) -> None:
+    np.savez(tmp_path / "set.npz", images=images, labels=labels)
+    with pytest.raises(ImageError, match=re.escape(message)) as caught:
+        read_labelled(tmp_path / "set.npz")
+    assert str(caught.value).startswith(f"{tmp_path / 'set.npz'}: ")
+
+
+def test_what_is_wrong_with_a_picture_of_an_array_names_it(tmp_path: Path) -> None:
+    values = X.copy()
+    values[2, 0, 3, 1] = np.nan
+    np.savez(tmp_path / "set.npz", images=values, labels=range(4))
+    (batch,) = labelled_batches(read_labelled(tmp_path / "set.npz"), range(4), GREY, SHAPE, 4)
+    assert list(batch.numbers) == [0, 1, 3]
+    (fault,) = batch.faults
+    start = f"{tmp_path / 'set.npz'}: picture 2: "
+    assert fault.reason == f"{start}1 of 35 values are NaN or infinite, the first at (0, 3, 1)"
+    with pytest.raises(ImageError, match=r"set\.npz: picture 1: inputs of shape"):
+        read_labelled(tmp_path / "set.npz").get(1, GREY, (None, 3, 5, 7))
+
+
+def test_tables_as_spreadsheets_write_them(tmp_path: Path) -> None:
+    _folders(tmp_path)
+    table = tmp_path / "labels.csv"
+    lines = ["label, file,", "cat,cat/c0.png,", '"tabby, tabby cat",cat/c1.png,', '"two\nlines",dog/d2.png,']
+    table.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    found = read_labelled(table)
+    assert list(found.labels) == ["cat", "tabby, tabby cat", "two\nlines"]
+    assert found.faults == ()
+
+
+def test_lines_of_a_table_that_are_none(tmp_path: Path) -> None:
+    _folders(tmp_path)
+    long = "a" * 300 + ".png"
+    rows = [f"{long},cat", "a\0b.png,cat", "cat/c0.png,a\0b", "cat,cat", "cat/c1.png,tabby, tabby cat"]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *rows, "dog/d2.png,dog"]))
+    found = read_labelled(tmp_path / "labels.csv")
+    assert list(found.names) == ["dog/d2.png"]
+    for fault, (line, reason) in zip(
+        found.faults,
+        {
+            2: f"{tmp_path / long}: File name too long",
+            3: "no such file",
+            4: "label 'a\\x00b' holds a null character",
+            5: f"{tmp_path / 'cat'}: is a folder",
+            6: "has more cells than columns",
+        }.items(),
+        strict=True,
+    ):
+        assert fault.reason.startswith(f"{tmp_path / 'labels.csv'}, line {line}: ")
+        assert reason in fault.reason
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        ("file;label", "names file and label, separated by commas, and is 'file;label'"),
+        ("file\tlabel", r"separated by commas, and is 'file\tlabel'"),
+        ("File,Label", "has no column 'file': its first line names file and label, and is 'File', 'Label'"),
+        ("file,label,label", "has 2 columns 'label'"),
+        ("", "its first line names file and label, and is empty"),
+    ],
+)
+def test_tables_without_their_columns(tmp_path: Path, head: str, message: str) -> None:
+    _folders(tmp_path)
+    (tmp_path / "labels.csv").write_text(f"{head}\ncat/c0.png,cat,dog\n" if head else "")
+    with pytest.raises(ImageError, match=re.escape(message)):
+        read_labelled(tmp_path / "labels.csv")
+
+
 NAMES = ("n01 tabby, tabby cat", "n02 Persian cat", "n03 cat, Siamese cat", "7", "crane", "n09 crane")
 
 
@@ -184,7 +316,7 @@ def test_sets_that_are_none(tmp_path: Path) -> None:
         ((tmp_path / "set", tmp_path / "no.csv", "(c)"), "not both"),
         ((tmp_path / "no.csv",), "no column 'file'"),
         ((tmp_path / "gone.csv",), "names no picture that is there .*none.png"),
-        ((tmp_path / "x.npy",), "needs labels"),
+        ((tmp_path / "x.npy",), "needs labels in a file of their own"),
         ((tmp_path / "x.npy", tmp_path / "y.npy"), "4 pictures need as many labels"),
         ((tmp_path / "bare.npz",), "it has pictures"),
         ((tmp_path / "cut.idx", tmp_path / "y.npy"), "does not hold the values"),

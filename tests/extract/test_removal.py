@@ -9,6 +9,7 @@ from onnx import helper, numpy_helper
 from extract import activations, load_model
 from extract.ablation import Ablation
 from extract.filters import filters_of
+from extract.importance.tables import ranks
 from extract.removal import (
     Curve,
     Removal,
@@ -87,8 +88,9 @@ def test_numbers_of_filters_that_are_tried():
 
 
 def test_orders_and_correlations_of_scores():
-    assert least_first(np.array([2.0, -1.0, 2.0, 0.0])).tolist() == [1, 3, 0, 2]
-    assert most_first(np.array([2.0, -1.0, 2.0, 0.0])).tolist() == [0, 2, 3, 1]
+    scores = np.array([2.0, -1.0, 2.0, 0.0])
+    assert least_first(scores).tolist() == [1, 3, 0, 2]
+    assert most_first(scores).tolist() == np.argsort(ranks(scores)).tolist() == [0, 2, 3, 1]
     assert rank_correlation(np.array([1.0, 5.0, 2.0]), np.array([3.0, 90.0, 4.0])) == pytest.approx(1)
     # by hand: 1 - 6 * (1 + 1 + 4) / (3 * 8)
     assert rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([2.0, 3.0, 1.0])) == pytest.approx(-0.5)

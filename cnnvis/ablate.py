@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .option_types import Choices, OneOf
+from .option_types import OneOf
 
 if TYPE_CHECKING:
     from extract import Model
@@ -22,27 +23,9 @@ if TYPE_CHECKING:
 @click.command()
 @options.model
 @options.labelled_set
-@click.option(
-    "--layer",
-    "layers",
-    multiple=True,
-    required=True,
-    metavar="L",
-    help="Layer with filters, or pattern such as 'conv*'; may be repeated.",
-)
-@click.option(
-    "--by",
-    "criteria",
-    type=Choices(options.registry("extract.importance", "CRITERIA")),
-    default=("all",),
-    help="Criteria, as for `cnnvis importance`. random is always there, to compare with. Default: all.",
-)
-@click.option(
-    "--scores",
-    type=options.file_path,
-    metavar="FILE",
-    help="What `cnnvis importance` wrote: scores that are in it are not computed again.",
-)
+@options.filter_layers
+@options.criteria("all", "Criteria, as for `cnnvis importance`. random is always there, to compare with.")
+@options.scores_file(": scores that are in it are not computed again.")
 @click.option(
     "--target",
     metavar="NAME",
@@ -84,14 +67,11 @@ if TYPE_CHECKING:
 @click.option(
     "--batch", type=click.IntRange(1), default=64, show_default=True, help="Pictures that run together."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="For random.")
+@options.seed("For random.")
 @options.quiet
 def command(
     opened: Callable[..., OpenedModel],
-    set_path: Path,
-    labels: Path | None,
-    label_pattern: str | None,
-    classes: tuple[tuple[str, int], ...],
+    labelled: options.LabelledOptions,
     layers: tuple[str, ...],
     criteria: tuple[str, ...],
     scores: Path | None,
@@ -127,60 +107,58 @@ def command(
         --by grad_l2,taylor_act --show '*' -o removed
       cnnvis ablate net.toml --set photos/ --layer conv1 --scores scores/importance.json -o removed
     """
-    from extract.arrays import open_array
-    from extract.importance import ALL, CRITERIA, Study
-    from extract.importance.graph import on_the_way
-    from extract.labelled import read_labelled
+    from extract.importance import ALL, CRITERIA
     from extract.removal import numbers_to_remove
     from extract.removal_study import RANDOM, computed_scores, mean_maps, removal_curves, trials
-    from extract.sources import ImageSource
 
-    from . import feeding
+    from .feeding import feed_facts
     from .progress import progress
     from .provenance import model_facts, software
-    from .removal_files import RemovalFiles
-    from .sets import classes_shown, layers_with_filters, neurons_of, tell_faults
+    from .removal_files import RemovalFiles, rows_of, stem
+    from .sets import check_no_loss, classes_shown, study_of, tell_faults
 
-    pictures = read_labelled(set_path, labels, label_pattern)
-    values = {name: open_array(file) for name, file in feeds}
-    described = opened(preprocessing.get("size"), {name: array.shape for name, array in values.items()})
-    fixed, model = feeding.fed(described.model, values)
-    neuron = None if target is None else score_tensor(model, target)
-    known = on_the_way(model, neuron)
-    filters, of_layers = layers_with_filters(model, layers, known)
-    neurons, of_labels = neurons_of(pictures, described, dict(classes), True, neuron)
-    image = feeding.image_input(model, [value for value in model.inputs if value.name in known], fixed)
-    sources = [ImageSource(set_path, "set")] if pictures.pictures else []
-    settings = feeding.settings_of(described, preprocessing, image, sources)
-    names = tuple(CRITERIA) if criteria == ("all",) else tuple(dict.fromkeys([*criteria, RANDOM]))
-    study = Study(model, pictures, neurons, filters, names, settings, neuron, fixed, batch, 0, seed)
-    wanted = [ALL, *(label for label in classes_shown(shown, [ALL, *neurons]) if label != ALL)]
-    given = {} if scores is None else known_scores(scores, study)
+    study, of_set = study_of(
+        opened,
+        labelled,
+        layers,
+        tuple(CRITERIA) if criteria == ("all",) else tuple(dict.fromkeys([*criteria, RANDOM])),
+        lambda model: None if target is None else score_tensor(model, target),
+        preprocessing,
+        feeds,
+        batch=batch,
+        replicates=0,
+        seed=seed,
+    )
+    wanted = [ALL, *(label for label in classes_shown(shown, [ALL, *study.neurons]) if label != ALL)]
+    given = {} if scores is None else known_scores(scores, study, target or "class")
+    for one in study.filters:
+        table = out / f"{stem(study, one, replace, 'removal')}.json"
+        check_no_loss(table, rows_of(table), set(itertools.product(wanted, study.criteria)))
     passes = 2 + (replace == "mean")
     options.made(out)
     with progress(passes * len(study.order), "pictures", quiet) as done:
         found, of_scores = computed_scores(study, wanted, given, done)
         maps = mean_maps(study, done) if replace == "mean" else {}
-        orders = {one.layer: trials(study, one, wanted, found, seeds) for one in filters}
-        removed = {one.layer: numbers_to_remove(one.count, points) for one in filters}
+        orders = {one.layer: trials(study, one, wanted, found, seeds) for one in study.filters}
+        removed = {one.layer: numbers_to_remove(one.count, points) for one in study.filters}
         curves, of_pictures = removal_curves(study, orders, removed, maps, done)
-    faults = tuple(dict.fromkeys((*of_layers, *of_labels, *pictures.faults, *of_scores, *of_pictures)))
+    faults = tuple(dict.fromkeys((*of_set, *study.pictures.faults, *of_scores, *of_pictures)))
     facts: dict[str, Any] = {
-        "model": model_facts(model),
+        "model": model_facts(study.model),
         "target": target or "class",
-        **feeding.feed_facts(feeds),
+        **feed_facts(feeds),
         **software(),
         "settings": {
             "replace": replace,
             "orders of random": seeds,
             "seed": seed,
-            "preprocessing": settings.facts,
+            "preprocessing": study.preprocessing.facts,
         },
     }
     files = RemovalFiles(study, found, curves, faults, facts, out, replace)
-    tables = [path for one in filters for path in files.tables(one)]
+    tables = [path for one in study.filters for path in files.tables(one)]
     options.print_paths(tables)
-    for one in filters:
+    for one in study.filters:
         for label in wanted:
             if any(trial.label == label for trial in curves[one.layer]):
                 options.print_paths([files.picture(one, label)])
@@ -197,7 +175,7 @@ def score_tensor(model: Model, name: str) -> str:
     return tensor
 
 
-def known_scores(path: Path, study: Study) -> Scores:
+def known_scores(path: Path, study: Study, target: str) -> Scores:
     """Return those of a study's scores that a file has.
 
     Raises
@@ -210,9 +188,9 @@ def known_scores(path: Path, study: Study) -> Scores:
     from extract import ImageError
     from extract.importance.tables import all_scores
 
-    from .score_files import note_other_network
+    from .score_files import note_other_scores
 
-    note_other_network(path, study.model)
+    note_other_scores(path, study.model, study, target)
     counts = {one.layer: one.count for one in study.filters}
     found: Mapping[tuple[str, str, str], Any] = all_scores(path)
     for (_, layer, _), values in found.items():

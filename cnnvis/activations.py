@@ -71,6 +71,7 @@ def command(
     """
     from extract import Extractor
     from extract.arrays import open_array
+    from extract.feeding import image_input
     from extract.images import batches, expand
     from extract.sources import find_images
 
@@ -88,7 +89,7 @@ def command(
     _refuse_parameters(model, layers)
     fixed, model = feeding.fed(model, fed)
     extractor = Extractor(model, layers)
-    target = feeding.image_input(model, extractor.inputs, fixed)
+    target = image_input(model, extractor.inputs, fixed)
     sources = expand(find_images(images), target.channels_first)
     settings = feeding.settings_of(described, preprocessing, target, sources)
     facts = {"model": model_facts(model), **feeding.feed_facts(feeds), **software()}

@@ -91,22 +91,6 @@ def feed_facts(feeds: tuple[tuple[str, Path], ...]) -> dict[str, Any]:
     return {"feeds": facts} if facts else {}
 
 
-def image_input(model: Model, needed: Sequence[Input], fixed: Mapping[str, Any]) -> Input:
-    """Return the input that the images are for: the only one that is needed and not fed otherwise."""
-    from extract import ImageError
-
-    open_inputs = [value for value in needed if value.name not in fixed]
-    if not open_inputs:
-        # what does not depend on the images' values, such as the gradient of a sum, still has one for each
-        open_inputs = [value for value in model.inputs if value.name not in fixed]
-    if len(open_inputs) != 1:
-        wanted = ", ".join(value.name for value in open_inputs) or "none"
-        raise ImageError(
-            f"{model.path}: images feed one input, and {wanted} are left: use --feed NAME=FILE.npy"
-        )
-    return open_inputs[0]
-
-
 class Feeder:
     """What a network is fed with each batch of images.
 

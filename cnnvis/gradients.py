@@ -117,6 +117,7 @@ def command(
     """
     from extract.arrays import open_array
     from extract.attribution.methods import METHODS
+    from extract.feeding import image_input
     from extract.images import batches, expand
     from extract.sources import find_images
     from extract.targets import targets_of
@@ -143,7 +144,7 @@ def command(
     providers = provider or ("CPUExecutionProvider",)
     prepared = METHODS[method](model, target, names, providers=providers)
     graph = None if save_graph is None else graph_of(prepared, method)
-    image = feeding.image_input(model, prepared.inputs, fixed)
+    image = image_input(model, prepared.inputs, fixed)
     sources = expand(find_images(images), image.channels_first)
     settings = feeding.settings_of(described, preprocessing, image, sources)
     feeder, start = feeding.Feeder(model, image, fixed, len(sources)), 0

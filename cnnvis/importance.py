@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -92,10 +93,7 @@ if TYPE_CHECKING:
 @options.quiet
 def command(
     opened: Callable[..., OpenedModel],
-    set_path: Path,
-    labels: Path | None,
-    label_pattern: str | None,
-    classes: tuple[tuple[str, int], ...],
+    labelled: options.LabelledOptions,
     layers: tuple[str, ...],
     criteria: tuple[str, ...],
     target: str | None,
@@ -142,50 +140,48 @@ def command(
       cnnvis importance lenet.onnx --set t10k-images-idx3-ubyte.gz --layer conv2 --by all -o scores
       cnnvis importance net.toml --set photos/ --layer conv1 --of cat_layer-conv1_act.nrrd -o scores
     """
-    from extract.arrays import open_array
-    from extract.importance import ALL, CRITERIA, StateFile, Study, importance
-    from extract.importance.graph import on_the_way
-    from extract.labelled import read_labelled
-    from extract.sources import ImageSource
+    from extract.importance import ALL, CRITERIA, StateFile, importance
+    from extract.importance.tables import all_scores, is_scores
 
-    from . import feeding
     from .export import Export, targets
+    from .feeding import feed_facts
     from .names import file_stem
     from .progress import progress
     from .provenance import model_facts, software
     from .score_files import ScoreFiles
-    from .sets import classes_shown, layers_with_filters, neurons_of, tell_faults, tell_single
+    from .sets import check_no_loss, classes_shown, study_of, tell_faults, tell_single
 
-    pictures = read_labelled(set_path, labels, label_pattern)
-    values = {name: open_array(file) for name, file in feeds}
-    described = opened(preprocessing.get("size"), {name: array.shape for name, array in values.items()})
-    fixed, model = feeding.fed(described.model, values)
-    neuron = None if target is None else _neuron(model, target)
-    known = on_the_way(model, neuron)
-    filters, of_layers = layers_with_filters(model, layers, known)
-    of_classes = neuron if isinstance(neuron, str) else None
-    by_class = neuron is None or of_classes is not None
-    neurons, of_labels = neurons_of(pictures, described, dict(classes), by_class, of_classes)
-    image = feeding.image_input(model, [value for value in model.inputs if value.name in known], fixed)
-    sources = [ImageSource(set_path, "set")] if pictures.pictures else []
-    settings = feeding.settings_of(described, preprocessing, image, sources)
-    names = tuple(CRITERIA) if criteria == ("all",) else criteria
-    study = Study(model, pictures, neurons, filters, names, settings, neuron, fixed, batch, bootstrap, seed)
-    wanted = classes_shown(shown or (ALL,), [ALL, *neurons])
+    study, faults = study_of(
+        opened,
+        labelled,
+        layers,
+        tuple(CRITERIA) if criteria == ("all",) else criteria,
+        lambda model: None if target is None else _neuron(model, target),
+        preprocessing,
+        feeds,
+        batch=batch,
+        replicates=bootstrap,
+        seed=seed,
+    )
+    wanted = classes_shown(shown or (ALL,), [ALL, *study.neurons])
     export = Export(out, targets(formats), dtype, preset)
     slices = _slices(study, volumes, z_spacing) if way != "none" else []
     export.check(any(volume.frames is not None for _, volume in slices), "--volume none")
     facts: dict[str, Any] = {
-        "model": model_facts(model),
+        "model": model_facts(study.model),
         "target": target or "class",
-        **feeding.feed_facts(feeds),
+        **feed_facts(feeds),
         **software(),
     }
-    stem = file_stem("importance", model=model.path.stem, set=pictures.path.name)
+    stem = file_stem("importance", model=study.model.path.stem, set=study.pictures.path.name)
+    table = out / f"{stem}.json"
+    if is_scores(table):
+        made = itertools.product(study.criteria, [one.layer for one in study.filters], [*study.neurons, ALL])
+        check_no_loss(table, all_scores(table), set(made))
     keep = StateFile(options.made(out) / f"{stem}.state", save_every)
     with progress(len(study.order), "pictures", quiet) as done:
         found = importance(study, keep, done)
-    found = replace(found, faults=(*of_layers, *of_labels, *found.faults))
+    found = replace(found, faults=(*faults, *found.faults))
     files = ScoreFiles(found, facts, out, [label for label in wanted if label in found.counts])
     tables = files.tables(stem)
     options.print_paths(tables)

@@ -88,6 +88,7 @@ def command(
     from extract.arrays import open_array
     from extract.attribution import activation_maximization
     from extract.attribution.activation_maximization import Ascent
+    from extract.feeding import image_input
     from extract.targets import targets_of
 
     from . import feeding
@@ -103,7 +104,7 @@ def command(
     fixed, model = feeding.fed(described.model, values)
     for neuron in neurons:
         targets_of(model, neuron)
-    image = feeding.image_input(model, model.inputs, fixed)
+    image = image_input(model, model.inputs, fixed)
     settings = feeding.settings_of(described, preprocessing, image, [])
     ends = ends_of(settings, image) if len(image.channels_first) == 4 else None
     if deviation is None:

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -303,11 +303,32 @@ _LABELLED_SET = (
 )
 
 
+class LabelledOptions(NamedTuple):
+    """What the options of `labelled_set` say."""
+
+    path: Path
+    labels: Path | None
+    pattern: str | None
+    classes: Mapping[str, int]
+
+
 def labelled_set(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that name a set of labelled pictures, and the network's classes of its labels."""
+    """Add the options that name a set of labelled pictures; the command gets them as one, `labelled`."""
+
+    @functools.wraps(command)
+    def wrapped(
+        set_path: Path,
+        labels: Path | None,
+        label_pattern: str | None,
+        classes: tuple[tuple[str, int], ...],
+        **arguments: Any,
+    ) -> Any:
+        told = LabelledOptions(set_path, labels, label_pattern, dict(classes))
+        return command(labelled=told, **arguments)
+
     for option in reversed(_LABELLED_SET):
-        command = option(command)
-    return command
+        wrapped = option(wrapped)
+    return wrapped
 
 
 def model(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -85,7 +85,7 @@ def command(
     from extract.pruning import save_pruned
 
     from .provenance import model_facts, software
-    from .score_files import note_other_network
+    from .score_files import note_other_scores
     from .views import note
 
     ways = {"--filters": listed, "--number": number, "--fraction": fraction, "--below": below}
@@ -105,7 +105,7 @@ def command(
         raise click.UsageError(f"{scores}: would be replaced by what is written beside {out.name}")
     model = opened(size).model
     if scores is not None:
-        note_other_network(scores, model)
+        note_other_scores(scores, model)
     found = find_filters(model, layers)
     refused = [reason for pattern in layers for reason in filters_and_refused(model, pattern)[1].values()]
     removed: dict[Filters, list[int]] = {}

@@ -74,7 +74,7 @@ class RemovalFiles:
             _write(staged / files[1], TABLE, [list(row.values()) for row in rows])
             document = _finite(self._document(filters, rows))
             text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-            (staged / files[2]).write_text(text + "\n", encoding="utf-8")
+            (staged / files[2]).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
         return [self.folder / name for name in files]
 
     def picture(self, filters: Filters, label: str) -> Path:
@@ -90,19 +90,7 @@ class RemovalFiles:
         return save_png(curves(list(self._panels(filters, own)), heading), path)
 
     def _stem(self, quantity: str, filters: Filters, label: str | None = None) -> str:
-        from .names import clashing, file_stem
-
-        model = self.study.model
-        hashed = filters.layer in clashing(model.layers)
-        return file_stem(
-            quantity,
-            hashed=hashed,
-            model=model.path.stem,
-            set=self.study.pictures.path.name,
-            layer=filters.layer,
-            **{"class": label},
-            replace=None if self.replace == "zero" else self.replace,
-        )
+        return stem(self.study, filters, self.replace, quantity, label)
 
     def _points(self, filters: Filters) -> Iterator[list[Any]]:
         """Yield the points of all curves of a layer, as `CURVES` says."""
@@ -212,6 +200,30 @@ class RemovalFiles:
                 yield Line(trial.criterion, x, 100 * error)
 
 
+def stem(study: Study, filters: Filters, replace: str, quantity: str, label: str | None = None) -> str:
+    """Return what a file about a layer, and perhaps a class, is called, without its ending."""
+    from .names import clashing, file_stem
+
+    return file_stem(
+        quantity,
+        hashed=filters.layer in clashing(study.model.layers),
+        model=study.model.path.stem,
+        set=study.pictures.path.name,
+        layer=filters.layer,
+        **{"class": label},
+        replace=None if replace == "zero" else replace,
+    )
+
+
+def rows_of(path: Path) -> list[tuple[str, str]]:
+    """Return the classes and criteria of a JSON file of `RemovalFiles.tables`; none if it is no such file."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return [(row["class"], row["criterion"]) for row in told["table"]] if told["form"] == FORM else []
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []
+
+
 def _lines(curves: Mapping[Trial, Curve], most: bool, values: Any) -> Iterator[Line]:
     """Yield a line a criterion; several orders of one are their mean, with a band from least to most."""
     import numpy as np
@@ -242,7 +254,8 @@ def _finite(document: Any) -> Any:
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterator[list[Any]] | Sequence[list[Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    # lone surrogates, from names that are no UTF-8, become what JSON has for them
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(["" if value is None else value for value in row] for row in rows)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from converters import Volume
     from extract import Model
     from extract.filters import Filters
-    from extract.importance import Importance
+    from extract.importance import Importance, Study
     from render_presets.importance import Ranking
 
     from .export import Export
@@ -140,18 +140,45 @@ def image_of(volume: Volume) -> str | None:
     return Path(str(image.get("file"))).stem if isinstance(image, Mapping) else None
 
 
-def note_other_network(path: Path, model: Model) -> None:
-    """Tell the user where scores, as JSON, are those of another network; a table tells of none."""
+def note_other_scores(path: Path, model: Model, study: Study | None = None, target: str = "class") -> None:
+    """Tell the user where scores, as JSON, are not those of a network; a table tells of none.
+
+    Parameters
+    ----------
+    path : Path
+        The file of scores.
+    model : Model
+        The network that they are used for.
+    study : Study, optional
+        Of which the set and the preprocessing are to be the scores' too.
+    target : str
+        What the neuron is called then.
+    """
     from .provenance import model_facts
     from .views import note
 
     if path.suffix.lower() == ".csv":
         return
+    own: dict[str, Any] = {"network": _network(model_facts(model))}
+    if study is not None:
+        preprocessing = json.loads(json.dumps(study.preprocessing.facts))
+        own |= {"neuron": target, "set": study.pictures.path.name, "preprocessing": preprocessing}
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))["model"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        told = json.loads(path.read_text(encoding="utf-8"))
+        has = {
+            "network": _network(told["model"]),
+            "neuron": told["target"],
+            "set": told["set"]["name"],
+            "preprocessing": told["settings"]["preprocessing"],
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         # whoever reads the scores says what is wrong with the file
         return
-    own = model_facts(model)
-    if not isinstance(told, Mapping) or any(told.get(key) != own.get(key) for key in ("sha256", "weights")):
-        note(f"{path}: are scores of another network than {model.path}")
+    for what, value in own.items():
+        if has[what] != value:
+            note(f"{path}: are scores of another {what} than here, for {model.path}")
+
+
+def _network(facts: Mapping[str, Any]) -> tuple[object, object]:
+    """Return what tells a network from others."""
+    return facts.get("sha256"), facts.get("weights")

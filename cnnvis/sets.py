@@ -3,20 +3,76 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from extract import Model
     from extract.filters import Filters
+    from extract.importance import Study
+    from extract.importance.graph import Neuron
     from extract.labelled import Fault, LabelledSet
 
     from .models import OpenedModel
+    from .options import LabelledOptions
 
 _MOST_NOTES = 10
+
+
+def study_of(
+    opened: Callable[..., OpenedModel],
+    labelled: LabelledOptions,
+    layers: Sequence[str],
+    criteria: Sequence[str],
+    neuron_of: Callable[[Model], Neuron],
+    preprocessing: Mapping[str, Any],
+    feeds: Sequence[tuple[str, Path]],
+    **settings: int,
+) -> tuple[Study, list[Fault]]:
+    """Return what a command is to find out, and which layers and labels are left out of it.
+
+    Parameters
+    ----------
+    opened : callable
+        As `options.model` gives it.
+    labelled : LabelledOptions
+        The set.
+    layers, criteria : sequence of str
+        Patterns of layers, and names of criteria.
+    neuron_of : callable
+        Returns the neuron in a network.
+    preprocessing, feeds
+        As their options give them.
+    **settings : int
+        Further parameters of `Study`.
+    """
+    from extract.arrays import open_array
+    from extract.feeding import image_input
+    from extract.importance import Study
+    from extract.importance.graph import on_the_way
+    from extract.labelled import read_labelled
+    from extract.sources import ImageSource
+
+    from . import feeding
+
+    pictures = read_labelled(labelled.path, labelled.labels, labelled.pattern)
+    values = {name: open_array(file) for name, file in feeds}
+    described = opened(preprocessing.get("size"), {name: array.shape for name, array in values.items()})
+    fixed, model = feeding.fed(described.model, values)
+    neuron = neuron_of(model)
+    known = on_the_way(model, neuron)
+    filters, of_layers = layers_with_filters(model, layers, known)
+    tensor = neuron if isinstance(neuron, str) else None
+    by_class = neuron is None or tensor is not None
+    neurons, of_labels = neurons_of(pictures, described, labelled.classes, by_class, tensor)
+    image = image_input(model, [value for value in model.inputs if value.name in known], fixed)
+    sources = [ImageSource(labelled.path, "set")] if pictures.pictures else []
+    prepared = feeding.settings_of(described, dict(preprocessing), image, sources)
+    study = Study(model, pictures, neurons, filters, criteria, prepared, neuron, fixed, **settings)
+    return study, [*of_layers, *of_labels]
 
 
 def layers_with_filters(
@@ -109,6 +165,24 @@ def classes_shown(patterns: Sequence[str], known: Sequence[str]) -> list[str]:
             raise click.ClickException(f"--show: no class {pattern!r}; there are {', '.join(known)}")
         found |= dict.fromkeys(matches)
     return list(found)
+
+
+def check_no_loss(path: Path, known: Iterable[tuple[str, ...]], made: Collection[tuple[str, ...]]) -> None:
+    """Refuse to replace a table of scores or curves by one that lacks some of them.
+
+    Parameters
+    ----------
+    path : Path
+        The table, for the error.
+    known, made : iterable and collection of tuple of str
+        What the table is of, such as criterion, layer and class, and what the new one is to be of.
+    """
+    lost = next((key for key in known if key not in made), None)
+    if lost is not None:
+        what = ", ".join(map(repr, lost))
+        raise click.ClickException(
+            f"{path}: holds {what}, which this run would not replace: choose another -o"
+        )
 
 
 def tell_single(counts: Mapping[str, int]) -> None:

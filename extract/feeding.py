@@ -1,12 +1,13 @@
-"""Networks that are fed in their middle."""
+"""Networks that are fed in their middle, and which input images are for."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from .errors import ModelError
+from .errors import ImageError, ModelError
 from .model import Model
+from .parts import Input
 from .shapes import types
 
 if TYPE_CHECKING:
@@ -61,3 +62,32 @@ def _kinds(model: Model, tensors: Collection[str]) -> Mapping[str, onnx.TypeProt
         return said
     with model.named_in_errors():
         return {**types(model.proto), **said}
+
+
+def image_input(model: Model, needed: Sequence[Input], fixed: Mapping[str, Any]) -> Input:
+    """Return the input that images are for: the only one that is needed and not fed otherwise.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    needed : sequence of Input
+        Those of its inputs that matter.
+    fixed : mapping of str to ndarray
+        Values of further inputs.
+
+    Raises
+    ------
+    ImageError
+        If there are several such inputs, or none.
+    """
+    open_inputs = [value for value in needed if value.name not in fixed]
+    if not open_inputs:
+        # what does not depend on the images' values, such as the gradient of a sum, still has one for each
+        open_inputs = [value for value in model.inputs if value.name not in fixed]
+    if len(open_inputs) != 1:
+        wanted = ", ".join(value.name for value in open_inputs) or "none"
+        raise ImageError(
+            f"{model.path}: images feed one input, and {wanted} are left: use --feed NAME=FILE.npy"
+        )
+    return open_inputs[0]

@@ -153,6 +153,12 @@ def read_labelled(path: Path, labels: Path | None = None, pattern: str | None = 
     return _by_arrays(path, labels)
 
 
+def not_finite(pictures: LabelledSet, number: int) -> Fault:
+    """Return the fault of a picture of which a network makes what is no number."""
+    name = pictures.names[number]
+    return Fault(name, f"{pictures.path}: picture {name}: its values or gradients are NaN or infinite")
+
+
 def labelled_batches(
     pictures: LabelledSet,
     order: Sequence[int],

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from .ablation import Ablation
 from .errors import ImageError
+from .feeding import image_input
 from .filters import Filters
 from .importance import ALL, CRITERIA, Study, importance
 from .importance.criteria import OfWeights
-from .importance.streaming import feed, image_input
-from .labelled import Fault, LabelledBatch, LabelledSet, labelled_batches
+from .importance.streaming import feed
+from .labelled import Fault, LabelledBatch, labelled_batches, not_finite
 from .parts import Input
 from .removal import Curve, Removal, least_first, most_first
 
@@ -156,16 +157,11 @@ def removal_curves(
                 keys = [trial for trial in orders[layer] if trial.label in (ALL, name)]
                 counted &= removal.add(x, classes[own], keys)
             left_out = [batch.numbers[place] for place in own[~counted].tolist()]
-            faults += [_not_finite(study.pictures, number) for number in left_out]
+            faults += [not_finite(study.pictures, number) for number in left_out]
     curves = {layer: removal.curves() for layer, removal in removals.items()}
     if not any(curves.values()):
         raise ImageError(f"{study.pictures.path}: no picture of this set counts: {faults[0].reason}")
     return curves, tuple(faults)
-
-
-def _not_finite(pictures: LabelledSet, number: int) -> Fault:
-    name = pictures.names[number]
-    return Fault(name, f"{pictures.path}: {name}: the network's scores for it are NaN or infinite")
 
 
 def scores_tensor(study: Study) -> str | None:
@@ -218,4 +214,5 @@ def _batches(study: Study, target: Input, done: Callable[[int], object]) -> Iter
 
 
 def _input(study: Study) -> Input:
-    return image_input(study, Ablation(study.model, study.filters[0], scores_tensor(study)).inputs)
+    needed = Ablation(study.model, study.filters[0], scores_tensor(study)).inputs
+    return image_input(study.model, needed, study.fixed)

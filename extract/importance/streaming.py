@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ImageError
-from ..labelled import Fault, LabelledBatch, labelled_batches
+from ..feeding import image_input
+from ..labelled import Fault, LabelledBatch, labelled_batches, not_finite
 from ..parts import Input
 from .moments import Moments, poisson_weights
 from .rows import Table
@@ -51,7 +52,7 @@ def passed(
     """
     done(state.position)
     order, spans = study.order, _spans(study)
-    target = image_input(study, table.inputs)
+    target = image_input(study.model, table.inputs, study.fixed)
     batches = labelled_batches(
         study.pictures, order, study.preprocessing, target.channels_first, study.batch, state.position
     )
@@ -89,8 +90,8 @@ def _taken(state: State, study: Study, table: Table, target: Input, batch: Label
     rows = table.rows(feed(study, target, batch.x), classes)
     finite: NDArray[np.bool_] = np.all(np.isfinite(rows), axis=1)
     state.faults += [
-        Fault(name, f"{study.pictures.path}: picture {name}: its values or gradients are NaN or infinite")
-        for name, good in zip(names, finite.tolist(), strict=True)
+        not_finite(study.pictures, number)
+        for number, good in zip(batch.numbers, finite.tolist(), strict=True)
         if not good
     ]
     return _Taken(np.array(labels)[finite], rows[finite], weights[finite])
@@ -127,17 +128,6 @@ def _spans(study: Study) -> dict[str, tuple[int, int]]:
             spans[label] = end, end + len(own[label])
             end += len(own[label])
     return spans
-
-
-def image_input(study: Study, needed: Sequence[Input]) -> Input:
-    """Return the input that the pictures are for."""
-    found = [value for value in needed if value.name not in study.fixed]
-    if len(found) != 1:
-        wanted = ", ".join(value.name for value in found) or "none"
-        raise ImageError(
-            f"{study.model.path}: pictures feed one input, and {wanted} are left: use --feed NAME=FILE.npy"
-        )
-    return found[0]
 
 
 def feed(study: Study, target: Input, x: NDArray[np.float32]) -> Feed:

@@ -115,6 +115,44 @@ def test_ablate_takes_scores_and_means(cnnvis, net, pictures, tmp_path):
     np.testing.assert_allclose(last, expected, rtol=1e-5)
 
 
+def test_no_run_replaces_what_it_does_not_make_again(cnnvis, net, pictures, tmp_path):
+    def run(command, *words, code=0):
+        result = cnnvis(command, net, "--set", pictures, *words, "-o", tmp_path)
+        assert result.code == code, result.err
+        return result.err
+
+    run("importance", "--layer", "conv1", "--by", "act_mean,weight_l2")
+    run("ablate", "--layer", "conv1", "--by", "weight_l2", "--show", "1")
+    for command, words, lost in (
+        ("importance", ("--layer", "fc", "--by", "act_mean,weight_l2"), "'act_mean', 'conv1', '0'"),
+        ("importance", ("--layer", "conv1", "--by", "act_mean"), "'weight_l2', 'conv1', '0'"),
+        ("ablate", ("--layer", "conv1", "--by", "weight_l2"), "'1', 'weight_l2'"),
+        ("ablate", ("--layer", "conv1", "--by", "act_mean", "--show", "1"), "'all', 'weight_l2'"),
+    ):
+        before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+        assert f"holds {lost}, which would be lost: choose another -o" in run(command, *words, code=2)
+        assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    # the same again, and more, may be written
+    run("importance", "--layer", "conv1", "--layer", "fc", "--by", "weight_l2,act_mean")
+    run("ablate", "--layer", "conv1", "--by", "weight_l2,act_mean", "--show", "*")
+    run("ablate", "--layer", "conv1", "--by", "act_mean", "--replace", "mean")
+
+
+def test_scores_of_something_else_are_told(cnnvis, net, pictures, tmp_path):
+    words = ("--layer", "conv1", "--by", "act_mean,ablation")
+    assert cnnvis("importance", net, "--set", pictures, *words, "-o", tmp_path).code == 0
+    (scores,) = tmp_path.glob("*.json")
+    with np.load(pictures) as arrays:
+        np.savez(tmp_path / "other.npz", **arrays)
+    words = ("--layer", "conv1", "--by", "act_mean", "--scores", scores)
+    assert cnnvis("ablate", net, "--set", pictures, *words, "-o", tmp_path / "same").err == ""
+    err = cnnvis("ablate", net, "--set", tmp_path / "other.npz", *words, "-o", tmp_path / "other").err
+    assert f"{scores}: are scores of another set than here" in err
+    assert "another network" not in err
+    err = cnnvis("ablate", net, "--set", pictures, *words, "--target", "fc", "-o", tmp_path / "fc").err
+    assert f"{scores}: are scores of another neuron than here" in err
+
+
 def test_pictures_with_scores_that_are_no_numbers_are_left_out(cnnvis, tmp_path):
     kernels = RNG.normal(size=(4, 1, 3, 3)).astype(np.float32)
     proto = model_of(
@@ -139,7 +177,7 @@ def test_pictures_with_scores_that_are_no_numbers_are_left_out(cnnvis, tmp_path)
     }.items():
         name, *more = command
         result = cnnvis(name, save(proto, tmp_path), *words, *more, "-o", tmp_path / way)
-        assert (result.code, "set.npz: 4: " in result.err, "NaN" in result.err) == (2, True, True)
+        assert (result.code, "set.npz: picture 4: " in result.err, "NaN" in result.err) == (2, True, True)
     (path,) = (tmp_path / "zero").glob("*_removal.json")
     zero = json.loads(path.read_text())
     assert [row["pictures"] for row in zero["table"]] == [5] * 2

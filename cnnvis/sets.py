@@ -180,9 +180,7 @@ def check_no_loss(path: Path, known: Iterable[tuple[str, ...]], made: Collection
     lost = next((key for key in known if key not in made), None)
     if lost is not None:
         what = ", ".join(map(repr, lost))
-        raise click.ClickException(
-            f"{path}: holds {what}, which this run would not replace: choose another -o"
-        )
+        raise click.ClickException(f"{path}: holds {what}, which would be lost: choose another -o")
 
 
 def tell_single(counts: Mapping[str, int]) -> None:

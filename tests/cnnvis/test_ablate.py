@@ -141,7 +141,7 @@ def test_no_run_replaces_what_it_does_not_make_again(cnnvis, net, pictures, tmp_
 def test_scores_of_something_else_are_told(cnnvis, net, pictures, tmp_path):
     words = ("--layer", "conv1", "--by", "act_mean,ablation")
     assert cnnvis("importance", net, "--set", pictures, *words, "-o", tmp_path).code == 0
-    (scores,) = tmp_path.glob("*.json")
+    (scores,) = tmp_path.glob("*_importance.json")
     with np.load(pictures) as arrays:
         np.savez(tmp_path / "other.npz", **arrays)
     words = ("--layer", "conv1", "--by", "act_mean", "--scores", scores)

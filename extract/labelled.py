@@ -254,9 +254,8 @@ def _by_table(folder: Path, table: Path) -> LabelledSet:
         else:
             faults.append(Fault(name or f"line {line}", f"{table}, line {line}: {reason}"))
     if not files:
-        raise ImageError(
-            f"{table}: names no picture that is there" + (f" ({faults[0].reason})" * bool(faults))
-        )
+        reason = f" ({faults[0].reason})" if faults else ""
+        raise ImageError(f"{table}: names no picture that is there{reason}")
     return _of_files(folder, files, faults)
 
 

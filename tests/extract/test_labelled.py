@@ -306,6 +306,7 @@ def test_sets_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "cut.idx").write_bytes(_idx(np.zeros((3, 5, 7), np.uint8))[:-1])
     (tmp_path / "long.idx").write_bytes(gzip.compress(_idx(np.zeros(3, np.uint8)) + b"1"))
     (tmp_path / "no.csv").write_text("picture,class\n")
+    (tmp_path / "bare.csv").write_text("file,label\n\n")
     (tmp_path / "gone.csv").write_text("file,label\nnone.png,a\n")
     for words, message in (
         ((tmp_path / "none",), "no such file"),
@@ -315,6 +316,7 @@ def test_sets_that_are_none(tmp_path: Path) -> None:
         ((tmp_path / "set" / "cat", None, "(x)"), "finds a label in no name"),
         ((tmp_path / "set", tmp_path / "no.csv", "(c)"), "not both"),
         ((tmp_path / "no.csv",), "no column 'file'"),
+        ((tmp_path / "bare.csv",), "names no picture that is there$"),
         ((tmp_path / "gone.csv",), "names no picture that is there .*none.png"),
         ((tmp_path / "x.npy",), "needs labels in a file of their own"),
         ((tmp_path / "x.npy", tmp_path / "y.npy"), "4 pictures need as many labels"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +167,7 @@ def test_criteria_of_weights_look_at_no_picture(model: Model) -> None:
         first, again, other = (random.compute(filters, weight, seed) for seed in (0, 0, 1))
         assert (first == again).all()
         assert (first != other).all()
+        assert (random.compute(replace(filters, layer="other"), weight, 0) != first).all()
 
 
 def test_a_class_beyond_the_last_one_is_an_error(table: Table) -> None:

@@ -46,6 +46,18 @@ def test_intervals_are_those_of_resampling() -> None:
     assert abs(found.high[0] - wanted.high) < 0.15 * half
 
 
+@pytest.mark.parametrize("count", [2, 3, 40])
+def test_intervals_are_percentiles_of_the_replicates_that_hold_a_row(count: int) -> None:
+    rows = np.random.default_rng(1).exponential(size=(count, 2))
+    found = _streamed(rows, [1, count - 1]).estimate()
+    weights = poisson_weights(range(count), 400, 5)
+    held = weights[:, weights.any(axis=0)]
+    assert (held.shape[1] < 400) == (count < 5)
+    means = [np.average(rows, axis=0, weights=own) for own in held.T]
+    np.testing.assert_allclose(found.low, np.percentile(means, 2.5, axis=0), rtol=1e-12)
+    np.testing.assert_allclose(found.high, np.percentile(means, 97.5, axis=0), rtol=1e-12)
+
+
 def test_weights_are_poisson_variables_of_mean_one() -> None:
     weights = poisson_weights(range(200), 500, 0)
     counts = np.bincount(weights.astype(int).ravel(), minlength=6)

@@ -31,6 +31,26 @@ NORM = {name: np.abs(values(6)) + 0.5 for name in ("scale", "mean", "var")} | {"
 SECOND = {"w2": values(5, 6, 3, 2), "b2": values(5), "v": values(7, 5, 1, 1)}
 RELU = node("Relu", ["c"], "r")
 
+# the shape (N, -1), as torch exports x.view(x.size(0), -1)
+VIEW = [
+    node("Shape", ["x"], "s"),
+    node("Gather", ["s", "i0"], "n"),
+    node("Unsqueeze", ["n", "zero"], "first"),
+    node("Concat", ["first", "rest"], "k", axis=0),
+]
+# a number from 0 to 3 for each image
+PLACE = [
+    node("Flatten", ["x"], "xf"),
+    node("ArgMax", ["xf"], "most", axis=1),
+    node("Mod", ["most", "four"], "place"),
+]
+INTS = {
+    **{"i0": np.array(0), "i1": np.array(1), "zero": np.array([0]), "one": np.array([1])},
+    **{"rest": np.array([-1]), "four": np.array([4])},
+}
+SUM = node("Add", ["q", "t"], "y")
+SCORES = [RELU, node("Flatten", ["r"], "f"), node("Gemm", ["f", "fw", "fb"], "q", transB=1)]
+
 # nodes, weights, shape of one x
 CASES = {
     "flattened maps": ([CONV, node("Relu", ["c"], "p"), *HEAD], FULL, (3, 7, 11)),
@@ -121,6 +141,80 @@ CASES = {
         {**FULL, "zero": np.array([0]), "one": np.array([1]), "rest": np.array([-1])},
         (3, 7, 11),
     ),
+    "a shape that goes around": (
+        [
+            *(*VIEW, CONV, RELU, node("GlobalAveragePool", ["r"], "g"), node("Reshape", ["g", "k"], "f")),
+            node("Gemm", ["f", "small"], "y"),
+        ],
+        {**W, **INTS, "small": values(6, 4)},
+        (3, 7, 11),
+    ),
+    # images are apart here, and yet the shape is right for one batch alone
+    "a shape of a batch that is not the rest's": (
+        [
+            node("ReduceMean", ["x"], "means", axes=[2, 3], keepdims=0),
+            node("Shape", ["means"], "s"),
+            *(CONV, RELU, node("Flatten", ["r"], "f"), node("Gemm", ["f", "column"], "q")),
+            node("Expand", ["q", "s"], "y"),
+        ],
+        {**W, "column": values(180, 1)},
+        (3, 7, 11),
+    ),
+    "whole numbers, one for each image": (
+        [*PLACE, CONV, *SCORES, node("GatherElements", ["q", "place"], "t", axis=1), SUM],
+        {**FULL, **INTS},
+        (3, 7, 11),
+    ),
+    "positions of images in the batch": (
+        [
+            *(
+                *VIEW[:2],
+                node("Range", ["i0", "n", "i1"], "rows"),
+                node("Unsqueeze", ["rows", "one"], "column"),
+            ),
+            *(*PLACE, node("Concat", ["column", "place"], "both", axis=1), CONV, *SCORES),
+            *(node("GatherND", ["q", "both"], "chosen"), node("Unsqueeze", ["chosen", "one"], "t"), SUM),
+        ],
+        {**FULL, **INTS},
+        (3, 7, 11),
+    ),
+    "how many numbers a batch holds": (
+        [
+            *(node("Size", ["x"], "s"), node("Cast", ["s"], "size", to=1), node("Div", ["size", "m"], "t")),
+            *(CONV, *SCORES, SUM),
+        ],
+        {**FULL, "m": np.array(50, np.float32)},
+        (3, 7, 11),
+    ),
+    "sums along the batch": (
+        [CONV, *SCORES, node("CumSum", ["q", "i0"], "y")],
+        {**FULL, **INTS},
+        (3, 7, 11),
+    ),
+    "whole numbers of all images": (
+        [
+            *(CONV, *SCORES, node("Cast", ["q"], "whole", to=7)),
+            node("ReduceMax", ["whole"], "most", axes=[0], keepdims=0),
+            *(node("Less", ["whole", "most"], "less"), node("Neg", ["q"], "minus")),
+            node("Where", ["less", "minus", "q"], "y"),
+        ],
+        FULL,
+        (3, 7, 11),
+    ),
+    "several rows for each image": (
+        [
+            node("Reshape", ["x", "by_channel"], "rows"),
+            node("Gemm", ["rows", "w", "b"], "c"),
+            node("Relu", ["c"], "r"),
+            node("Reshape", ["r", "by_image"], "f"),
+            node("Gemm", ["f", "m"], "y"),
+        ],
+        {
+            **{"w": values(77, 6), "b": values(6), "m": values(18, 4)},
+            **{"by_channel": np.array([-1, 77]), "by_image": np.array([-1, 18])},
+        },
+        (3, 7, 11),
+    ),
 }
 
 
@@ -170,7 +264,16 @@ def test_single_filters_are_subtracted(tmp_path, case):
     np.testing.assert_allclose(ablation.run(x, single), expected, rtol=1e-5, atol=2e-5)
 
 
-@pytest.mark.parametrize("case", ["convolution", "flattened maps", "a way around"])
+FIXED = [
+    "convolution",
+    "flattened maps",
+    "a way around",
+    "a shape that goes around",
+    "several rows for each image",
+]
+
+
+@pytest.mark.parametrize("case", FIXED)
 def test_networks_of_a_fixed_batch(tmp_path, case):
     _, free, x = network(tmp_path, case)
     _, fixed, _ = network(tmp_path, case, batch=3)
@@ -179,6 +282,42 @@ def test_networks_of_a_fixed_batch(tmp_path, case):
     expected = Ablation(free, filters, "tensor:y").run(x, kept)
     got = Ablation(fixed, filters_of(fixed, "c"), "tensor:y").run(x, kept)
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=2e-5)
+
+
+SINGLE = np.concatenate([np.ones((1, 6), bool), ~np.eye(6, dtype=bool)])
+
+
+@pytest.mark.parametrize("kept", [CHOICES, SINGLE], ids=["choices", "single"])
+@pytest.mark.parametrize(
+    ("case", "batch"),
+    [("convolution", "N"), ("flattened maps", "N"), ("pointwise convolution", "N"), ("convolution", 3)],
+)
+def test_parts_are_small_and_hold_each_image_and_choice_once(tmp_path, monkeypatch, case, batch, kept):
+    _, model, x = network(tmp_path, case, batch)
+    filters = filters_of(model, "c")
+    expected = Ablation(model, filters, "tensor:y").run(x, kept)
+    for limit in ("_TOGETHER", "_LARGEST", "_AT_ONCE"):
+        monkeypatch.setattr(f"extract.ablation.{limit}", 400)
+    times = np.zeros(expected.shape[:2], int)
+    for images, choices, part in Ablation(model, filters, "tensor:y").parts(x, kept):
+        times[images, choices] += 1
+        assert part.size <= 400 or part.shape[1] == 1
+        assert batch != "N" or part.size <= 400 or len(part) == 1
+        np.testing.assert_allclose(part, expected[images, choices], rtol=1e-5, atol=2e-5)
+    assert (times == 1).all()
+
+
+@pytest.mark.parametrize("shape", [["N", 4], [], [1, 4], ["M", 4]])
+def test_further_inputs_may_be_the_same_for_all_images(tmp_path, shape):
+    nodes = [*(CONV, *SCORES), node("Mul", ["q", "k"], "y")]
+    proto = model_of(nodes, {"k": shape, "x": ["N", 3, 7, 11]}, ["y"], FULL)
+    model = load_model(save(proto, tmp_path))
+    x = {"x": values(4, 3, 7, 11), "k": values(1, 4) if shape else values()}
+    filters = filters_of(model, "c")
+    got = Ablation(model, filters, "tensor:y").run(x, SINGLE)
+    for number in (0, 2):
+        expected = zeroed(tmp_path, proto, filters, np.flatnonzero(~SINGLE[number]), x)
+        np.testing.assert_allclose(got[:, number], expected, rtol=1e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("case", ["convolution", "local response, which mixes channels", "rows"])
@@ -218,3 +357,6 @@ def test_what_cannot_be_done_is_told(tmp_path):
         Ablation(model, filters, "a")
     with pytest.raises(ImageError, match="takes any x 3 x 7 x 11"):
         Ablation(model, filters, "y").run(x[:, :2], CHOICES)
+    _, model, x = network(tmp_path, "several rows for each image")
+    with pytest.raises(ModelError, match=r"net\.onnx: the output 'c' has not one row for each image"):
+        Ablation(model, filters_of(model, "c"), "c").run(x, CHOICES)

@@ -1,4 +1,4 @@
-"""Which axis runs over the images."""
+"""Batches of images, and which axis runs over them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from onnx import helper
 
 from extract import load_model
-from extract.batching import batch_axes
+from extract.batching import batch_axes, in_batches
 from tests.extract.nets import model_of, save
 
 
@@ -47,3 +47,11 @@ def test_the_batch_axis_is_the_one_that_grows_with_the_batch(model):
 
 def test_an_axis_that_mixes_images_with_something_else_is_no_batch_axis(model):
     assert "mixed" not in batch_axes(model, "x", (1, 1, 5, 7))
+
+
+def test_the_last_batch_is_filled_up_with_its_last_image() -> None:
+    feeds = {"x": np.arange(5), "same": np.array([7, 8]), "scalar": np.array(9)}
+    (first, whole), (last, filled) = in_batches(feeds, 5, 3)
+    assert (first, last) == (slice(0, 3), slice(3, 5))
+    assert [batch["x"].tolist() for batch in (whole, filled)] == [[0, 1, 2], [3, 4, 4]]
+    assert all(batch["same"] is feeds["same"] and batch["scalar"] == 9 for batch in (whole, filled))

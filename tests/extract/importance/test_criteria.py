@@ -170,9 +170,26 @@ def test_criteria_of_weights_look_at_no_picture(model: Model) -> None:
         assert (random.compute(replace(filters, layer="other"), weight, 0) != first).all()
 
 
-def test_a_class_beyond_the_last_one_is_an_error(table: Table) -> None:
+@pytest.mark.parametrize("criterion", ["act_mean", "ablation"])
+def test_a_class_beyond_the_last_one_is_an_error(model: Model, criterion: str) -> None:
+    table = Table(model, None, find_filters(model, ["conv"]), [criterion])
     with pytest.raises(ModelError, match="class 5 is none of its 5 classes"):
         table.rows(images(1), np.array([5]))
+
+
+def test_a_layer_with_several_rows_for_each_image_is_named(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["c"], "first"),
+        helper.make_node("Reshape", ["c", "rows"], ["r"], "apart"),
+        helper.make_node("Gemm", ["r", "v"], ["s"], "second"),
+        helper.make_node("Reshape", ["s", "images"], ["y"], "together"),
+    ]
+    weights = {"rows": np.array([-1, 2]), "images": np.array([-1, 6])}
+    weights |= {"w": np.ones((3, 4), np.float32), "v": np.ones((2, 3), np.float32)}
+    model = load_model(save(model_of(nodes, {"x": ["N", 3]}, ["y"], weights), tmp_path))
+    table = Table(model, None, find_filters(model, ["first", "second"]), ["act_mean"])
+    with pytest.raises(ModelError, match=r"net\.onnx: the output of layer 'second' has not one row for each"):
+        table.rows(np.ones((2, 3)), np.array([0, 1]))
 
 
 def test_images_that_meet_in_the_network_run_one_by_one(tmp_path: Path) -> None:

@@ -128,8 +128,8 @@ def importance(
 ) -> Importance:
     """Score filters by criteria, in one pass over the pictures of a set.
 
-    Memory does not grow with the number of pictures or classes: it is that of one batch, and of 16 bytes a
-    replicate of the bootstrap, criterion and filter.
+    Memory does not grow with the number of pictures: it is that of one batch, 16 bytes a replicate of the
+    bootstrap, criterion and filter, and of what is found of each class 32 bytes a criterion and filter.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arrays import one_line, show_shape
 from .errors import ImageError
 from .files import check_file
 
@@ -53,7 +54,9 @@ def read_idx(path: Path) -> NDArray[Any]:
             data = file.read(wanted) if len(shape) == head[3] else b""
             if len(shape) != head[3] or len(data) < wanted or file.read(1):
                 raise ImageError(f"{path}: damaged IDX file: it does not hold the values that it declares")
-    except (OSError, EOFError, zlib.error, MemoryError, OverflowError) as error:
-        raise ImageError(f"{path}: cannot be read ({error})") from error
+    except (MemoryError, OverflowError) as error:
+        raise ImageError(f"{path}: declares more values than memory holds: {show_shape(shape)}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise ImageError(f"{path}: cannot be read ({one_line(error)})") from error
     values = np.frombuffer(data, kind).reshape(shape)
     return values.astype(kind.newbyteorder("="), copy=False)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from extract.class_names import class_index
 from extract.errors import ImageError
+from extract.idx import read_idx
 from extract.labelled import labelled_batches, read_labelled
 from extract.preprocessing import Preprocessing
 
@@ -77,6 +78,17 @@ def test_a_table_may_name_files_anywhere(tmp_path: Path) -> None:
     table = tmp_path / "tables" / "labels.csv"
     table.write_text(f"file,label\n{tmp_path / 'cat' / 'c0.png'},cat\n")
     assert list(read_labelled(table).names) == [(tmp_path / "cat" / "c0.png").as_posix()]
+
+
+@pytest.mark.parametrize("code", [(0x09, ">i1"), (0x0B, ">i2"), (0x0C, ">i4"), (0x0D, ">f4"), (0x0E, ">f8")])
+def test_idx_files_of_every_type(tmp_path: Path, code: tuple[int, str]) -> None:
+    number, kind = code
+    values = np.array([[-7, 3, 100], [0, 90, -128]])
+    head = struct.pack(">BBBB2I", 0, 0, number, 2, 2, 3)
+    (tmp_path / "x").write_bytes(head + values.astype(kind).tobytes())
+    found = read_idx(tmp_path / "x")
+    np.testing.assert_array_equal(found, values)
+    assert found.dtype == np.dtype(kind).newbyteorder("=")
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -306,6 +318,7 @@ def test_sets_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "cut.idx").write_bytes(_idx(np.zeros((3, 5, 7), np.uint8))[:-1])
     (tmp_path / "long.idx").write_bytes(gzip.compress(_idx(np.zeros(3, np.uint8)) + b"1"))
     (tmp_path / "no.csv").write_text("picture,class\n")
+    (tmp_path / "huge.idx").write_bytes(struct.pack(">BBBB3I", 0, 0, 8, 3, *[2**31] * 3))
     (tmp_path / "bare.csv").write_text("file,label\n\n")
     (tmp_path / "gone.csv").write_text("file,label\nnone.png,a\n")
     for words, message in (
@@ -323,6 +336,7 @@ def test_sets_that_are_none(tmp_path: Path) -> None:
         ((tmp_path / "bare.npz",), "it has pictures"),
         ((tmp_path / "cut.idx", tmp_path / "y.npy"), "does not hold the values"),
         ((tmp_path / "long.idx", tmp_path / "y.npy"), "does not hold the values"),
+        ((tmp_path / "huge.idx", tmp_path / "y.npy"), "more values than memory holds: .2147483648, "),
         ((tmp_path / "no.csv", tmp_path / "y.npy"), "labels of its own"),
     ):
         with pytest.raises(ImageError, match=message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import struct
 from pathlib import Path
@@ -143,12 +144,41 @@ def test_pictures_of_other_sizes_go_into_batches_of_their_own(tmp_path: Path) ->
     assert [list(batch.numbers) for batch in batches] == [[0, 1], [2], [3]]
 
 
-def test_the_identity_changes_with_labels_and_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", ["label", "name", "time", "size"])
+def test_the_identity_changes_with_labels_and_files(tmp_path: Path, change: str) -> None:
     _folders(tmp_path)
     first = read_labelled(tmp_path).identity
     assert read_labelled(tmp_path).identity == first
-    (tmp_path / "dog" / "d2.png").rename(tmp_path / "cat" / "d2.png")
+    file = tmp_path / "dog" / "d2.png"
+    state = file.stat()
+    if change == "label":
+        file.rename(tmp_path / "cat" / "d2.png")
+    elif change == "name":
+        file.rename(tmp_path / "dog" / "d3.png")
+    elif change == "size":
+        file.write_bytes(file.read_bytes() + b"0")
+        os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    else:
+        os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns + 1000))
     assert read_labelled(tmp_path).identity != first
+
+
+@pytest.mark.parametrize("changed", ["x", "y"])
+def test_the_identity_of_arrays_is_that_of_both_files(tmp_path: Path, changed: str) -> None:
+    for name in "xy":
+        np.save(tmp_path / f"{name}.npy", np.arange(4))
+    first = read_labelled(tmp_path / "x.npy", tmp_path / "y.npy").identity
+    np.save(tmp_path / f"{changed}.npy", np.arange(1, 5))
+    assert read_labelled(tmp_path / "x.npy", tmp_path / "y.npy").identity != first
+
+
+def test_the_identity_of_a_table_is_that_of_its_labels(tmp_path: Path) -> None:
+    _folders(tmp_path)
+    found = set()
+    for label in ("cat", "dog"):
+        (tmp_path / "labels.csv").write_text(f"file,label\ncat/c0.png,{label}\n")
+        found.add(read_labelled(tmp_path / "labels.csv").identity)
+    assert len(found) == 2
 
 
 @pytest.mark.parametrize(

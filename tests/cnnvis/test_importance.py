@@ -200,12 +200,16 @@ def test_layers_whose_filters_cannot_be_taken_apart_are_told(cnnvis, photos: Pat
 def test_a_class_of_one_picture_has_no_error(cnnvis, net: Path, photos: Path, tmp_path: Path) -> None:
     (photos / "1" / "3.png").unlink()
     out = tmp_path / "out"
-    words = ("--set", photos, "--layer", "conv1", "-o", out, "--preprocess", "unit", "--volume", "none")
-    result = cnnvis("importance", net, *words)
+    words = ("--set", photos, "--layer", "conv1", "--preprocess", "unit", "--volume", "none", "-o")
+    result = cnnvis("importance", net, *words, out)
     assert result.code == 0
     assert "class '1' has one picture: its standard error and interval are undefined" in result.err
+    assert result.err.count("has one picture") == 1
     single = _table(out, net, "photos")["layers"]["conv1"]["scores"]["grad_l2"]["1"]
     assert (single["standard_error"], single["low"], single["high"]) == (None, None, None)
+    shutil.rmtree(photos / "0")
+    result = cnnvis("importance", net, *words, out / "one")
+    assert (result.code, result.err.count("has one picture")) == (0, 1)
 
 
 @pytest.mark.parametrize(

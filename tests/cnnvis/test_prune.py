@@ -99,6 +99,35 @@ def test_scores_of_a_file_and_which_they_were(cnnvis, net, scores, tmp_path):
         assert told(out)["scores"] == {"file": "scores.json", "criterion": "act_max", "class": label}
 
 
+def test_fractions_are_exact_and_thresholds_are_kept(cnnvis, tmp_path):
+    # normalized, 3 and 4 are 0.6 and 0.8
+    weights = np.zeros((100, 1, 1, 1), np.float32)
+    weights[:2, 0, 0, 0] = 3, 4
+    node = helper.make_node("Conv", ["x", "w"], ["y"], "conv1")
+    net = save(model_of([node], {"x": ["N", 1, 5, 7]}, ["y"], {"w": weights}), tmp_path)
+    for words, gone in (
+        (("--fraction", 0.29), 29),
+        (("--fraction", 0.57), 57),
+        (("--fraction", 1), 100),
+        (("--below", 0.6), 98),
+        (("--below", 0.61), 99),
+        (("--below", 0), 0),
+    ):
+        out = tmp_path / "pruned.onnx"
+        assert cnnvis("prune", net, "--layer", "conv1", *words, "-o", out).code == 0
+        assert len(told(out)["removed"]["conv1"]) == gone
+
+
+def test_scores_are_not_replaced_by_what_is_written(cnnvis, net, scores, tmp_path):
+    for name, out in (("pruned.onnx.json", "pruned.onnx"), ("pruned.onnx", "pruned.onnx")):
+        own = tmp_path / name
+        own.write_bytes(scores.read_bytes())
+        words = ("--layer", "conv1", "--number", 1, "--scores", own, "-o", tmp_path / out)
+        result = cnnvis("prune", net, *words)
+        assert (result.code, f"{own}: would be replaced" in result.err) == (2, True)
+        assert own.read_bytes() == scores.read_bytes()
+
+
 def test_layers_that_cannot_be_pruned_are_told_under_a_pattern(cnnvis, tmp_path):
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["a"], "first"),

@@ -127,6 +127,21 @@ def test_what_is_added_must_be_a_number_a_filter(tmp_path):
     assert "not one constant" in refused(tmp_path, [node("Conv", ["x", "w", "c"])], KERNEL, c=(5,))
 
 
+@pytest.mark.parametrize("shown", ["output", "reader", "neither"])
+def test_an_add_is_a_bias_only_where_nothing_else_sees_what_it_adds_to(tmp_path, shown):
+    nodes = [node("MatMul", ["x", "w"], "m"), helper.make_node("Add", ["m", "b"], ["y"], "add")]
+    outputs = ["y"]
+    if shown == "reader":
+        nodes.append(helper.make_node("Relu", ["m"], ["r"], "relu"))
+        outputs.append("r")
+    elif shown == "output":
+        outputs.append("m")
+    proto = model_of(nodes, {"x": (2, 7)}, outputs, {"w": values(7, 5), "b": values(5)})
+    filters = filters_of(load_model(save(proto, tmp_path)), "it")
+    wanted = ("b", "y") if shown == "neither" else (None, "m")
+    assert (filters.bias, filters.output) == wanted
+
+
 def test_shared_weights(tmp_path):
     twice = [node("Conv", ["x", "w"], "a"), helper.make_node("Conv", ["x", "w"], ["y"], "second")]
     assert "shares its 'w', which 'it', 'second' read" in refused(tmp_path, twice, KERNEL)

@@ -48,6 +48,15 @@ def test_a_folder_a_class(tmp_path: Path) -> None:
     assert (found.faults, found.pictures) == ((), True)
 
 
+def test_classes_come_in_natural_order_and_hidden_folders_are_none(tmp_path: Path) -> None:
+    for label in ("c10", "c2", ".git", "C3"):
+        _picture(tmp_path / label / "1.png")
+    (tmp_path / "notes.txt").write_text("no folder")
+    found = read_labelled(tmp_path)
+    assert list(found.names) == ["c2/1.png", "C3/1.png", "c10/1.png"]
+    assert list(found.classes) == ["c2", "C3", "c10"]
+
+
 def test_names_by_pattern(tmp_path: Path) -> None:
     for name in ("persian_1.png", "pug_7.png", "README.png"):
         _picture(tmp_path / name)
@@ -78,7 +87,9 @@ def test_a_table_may_name_files_anywhere(tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     table = tmp_path / "tables" / "labels.csv"
     table.write_text(f"file,label\n{tmp_path / 'cat' / 'c0.png'},cat\n")
-    assert list(read_labelled(table).names) == [(tmp_path / "cat" / "c0.png").as_posix()]
+    found = read_labelled(table)
+    assert list(found.names) == [(tmp_path / "cat" / "c0.png").as_posix()]
+    assert found.path == table
 
 
 @pytest.mark.parametrize("code", [(0x09, ">i1"), (0x0B, ">i2"), (0x0C, ">i4"), (0x0D, ">f4"), (0x0E, ">f8")])

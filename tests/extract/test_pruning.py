@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
 from onnx import helper
 
-from extract import ModelError, activations, load_model
+from extract import Model, ModelError, activations, load_model
 from extract.ablation import Ablation
 from extract.caffe.schema import message
 from extract.filters import filters_of
@@ -102,7 +104,9 @@ def test_weights_that_nodes_make(tmp_path):
 
 def test_what_cannot_be_written(caffe, tmp_path):
     conv = {filters_of(caffe, "conv"): [0]}
+    (tmp_path / "folder.caffemodel").mkdir()
     for path, reason in {
+        tmp_path / "folder.caffemodel": "is a folder",
         caffe.source.files[1]: "is a file of the network that is read",
         tmp_path / "net.caffemodel.h5": "must be called so",
         tmp_path: "a name that ends in .onnx",
@@ -113,7 +117,11 @@ def test_what_cannot_be_written(caffe, tmp_path):
         assert str(path) in str(caught.value)
     with pytest.raises(ModelError, match=r"net.caffemodel: has no weight of layer 'extra'"):
         save_pruned(caffe, {filters_of(caffe, "extra"): [0]}, tmp_path / "net.caffemodel")
+    in_caffe = Model(caffe.proto, replace(caffe.source, runner=lambda *words: None))
+    with pytest.raises(ModelError, match="needs the onnxruntime engine"):
+        save_pruned(in_caffe, conv, tmp_path / "pruned.onnx")
     plain = load_model(save(toy(), tmp_path))
     with pytest.raises(ModelError, match="only a Caffe network"):
         save_pruned(plain, {filters_of(plain, "fc"): [0]}, tmp_path / "net.caffemodel")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["net.onnx"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.caffemodel", "net.onnx"]
+    assert not any((tmp_path / "folder.caffemodel").iterdir())

@@ -169,7 +169,7 @@ def test_patterns_find_layers_with_filters_only(tmp_path):
     with pytest.raises(ModelError, match="'relu1' \\(Relu\\) has no filters"):
         find_filters(model, ["conv1", "relu1"])
     with pytest.raises(ModelError, match="'relu1' \\(Relu\\) has no filters"):
-        find_filters(model, ["relu*"])
+        find_filters(model, ["*l*"])
     with pytest.raises(ModelError, match="is no layer"):
         filters_of(model, "conv1_w")
     with pytest.raises(UnknownNameError, match="nearest: conv1"):

@@ -20,6 +20,7 @@ from extract.preprocessing import Preprocessing
 
 GREY = Preprocessing(channels="L", size=(5, 7), scale=1)
 SHAPE = (None, 1, 5, 7)
+X = np.zeros((4, 1, 5, 7), np.float32)
 
 
 def _picture(path: Path, value: int = 0, size: tuple[int, int] = (7, 5)) -> Path:
@@ -111,6 +112,12 @@ def test_idx_files_and_their_labels(tmp_path: Path, packed: bool) -> None:
     found = read_labelled(tmp_path / "t-images-idx3-ubyte")
     assert found.classes == {"0": [1], "7": [0, 2]}
     np.testing.assert_array_equal(found.get(2, GREY, SHAPE).array[0], values[2])
+
+
+def test_arrays_by_the_names_of_keras(tmp_path: Path) -> None:
+    arrays = {"x_train": np.zeros((9, 5, 7)), "y_train": np.zeros(9), "x_test": X[:2], "y_test": [[3], [1]]}
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    assert list(read_labelled(tmp_path / "mnist.npz").labels) == ["3", "1"]
 
 
 def test_arrays_of_pictures_and_of_inputs(tmp_path: Path) -> None:
@@ -228,7 +235,6 @@ def test_arrays_without_some_labels_keep_their_numbers(tmp_path: Path) -> None:
     ]
 
 
-X = np.zeros((4, 1, 5, 7), np.float32)
 WANTED = "4 pictures need as many labels, whole numbers or text, not an array of "
 
 
@@ -243,6 +249,7 @@ WANTED = "4 pictures need as many labels, whole numbers or text, not an array of
         (X, np.zeros(4, complex), f"{WANTED}shape (4) and type complex128"),
         (X, [0, 1, 1.5, 2], "labels are whole numbers or text, not 1.5"),
         (X, [0, 1, np.nan, 2], "labels are whole numbers or text, not nan"),
+        (X, [0, 1, np.inf, 2], "labels are whole numbers or text, not inf"),
         (X, [b"\xe9"] * 4, "labels of bytes are no UTF-8"),
         (X, [""] * 4, "has no label but empty ones"),
         (X[:0], np.zeros(0, int), "holds no picture: its shape is (0, 1, 5, 7)"),
@@ -282,6 +289,9 @@ def test_tables_as_spreadsheets_write_them(tmp_path: Path) -> None:
     found = read_labelled(table)
     assert list(found.labels) == ["cat", "tabby, tabby cat", "two\nlines"]
     assert found.faults == ()
+    # cells that are empty are none too many
+    table.write_text("file,label\ncat/c0.png,cat,,\n")
+    assert list(read_labelled(table).labels) == ["cat"]
 
 
 def test_lines_of_a_table_that_are_none(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ImageError
+from ..errors import ImageError, ModelError
 from ..feeding import image_input
 from ..labelled import Fault, LabelledBatch, labelled_batches, not_finite
 from ..parts import Input
@@ -83,18 +83,30 @@ def _taken(state: State, study: Study, table: Table, target: Input, batch: Label
     labels = [study.pictures.labels[number] for number in batch.numbers]
     for name, label, one in zip(names, labels, batch.inputs, strict=True):
         state.note_content(name, label, one.sha256)
-    weights = poisson_weights(batch.numbers, study.replicates, study.seed)
     if not names:
-        return _Taken(np.array([], np.str_), np.empty((0, table.width)), weights)
+        return _nothing(table.width, study.replicates)
     classes = np.array([study.neurons[label] for label in labels], np.intp)
-    rows = table.rows(feed(study, target, batch.x), classes)
+    try:
+        rows = table.rows(feed(study, target, batch.x), classes)
+    except ModelError as error:
+        if None not in target.channels_first[1:]:
+            raise
+        # pictures of a batch have one size, and some are too small for what takes most
+        where = f"{study.pictures.path}: picture"
+        state.faults += [Fault(name, f"{where} {name}: {error}") for name in names]
+        return _nothing(table.width, study.replicates)
     finite: NDArray[np.bool_] = np.all(np.isfinite(rows), axis=1)
     state.faults += [
         not_finite(study.pictures, number)
         for number, good in zip(batch.numbers, finite.tolist(), strict=True)
         if not good
     ]
+    weights = poisson_weights(batch.numbers, study.replicates, study.seed)
     return _Taken(np.array(labels)[finite], rows[finite], weights[finite])
+
+
+def _nothing(columns: int, replicates: int) -> _Taken:
+    return _Taken(np.array([], np.str_), np.empty((0, columns)), np.empty((0, replicates)))
 
 
 def _count_in(

@@ -126,6 +126,8 @@ def test_volumes_that_do_not_fit(cnnvis, net: Path, photos: Path, tmp_path: Path
         result = cnnvis(*words, tmp_path / "out", *given)
         assert (result.code, message in result.err, result.out) == (2, True, [])
         assert not (tmp_path / "out").exists()
+    result = cnnvis(*words, tmp_path / "out", "--layer", "fc", "--of", tmp_path / "relu.nrrd")
+    assert (result.code, "is of layer 'relu1', and --layer asks for conv1, fc" in result.err) == (2, True)
     # a layer without filters shows the maps of those before it
     assert cnnvis(*words, tmp_path / "out", "--of", tmp_path / "relu.nrrd").code == 0
 
@@ -154,6 +156,27 @@ def test_what_is_left_out_is_told_and_all_else_is_done(
     assert [one["name"] for one in document["left_out"]] == ["relu1", "7", "cat", "0/broken.png"]
     assert (out / "model-net_layer-conv1_class-all_importance-grid.png").exists()
     assert not list(out.glob("*.state*"))
+
+
+def test_pictures_too_small_for_a_network_of_free_size_are_left_out(
+    cnnvis, photos: Path, tmp_path: Path
+) -> None:
+    Image.fromarray(_inputs(1)[0][:2]).save(photos / "0" / "flat.png")
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], "conv"),
+        helper.make_node("GlobalAveragePool", ["c"], ["p"], "pool"),
+        helper.make_node("Flatten", ["p"], ["y"], "flat"),
+    ]
+    weights = {"w": np.ones((2, 1, 3, 3), np.float32)}
+    net = save(model_of(nodes, {"x": ["N", 1, "H", "W"]}, ["y"], weights), tmp_path)
+    words = ("--set", photos, "--layer", "conv", "--preprocess", "unit", "-o", tmp_path / "out")
+    result = cnnvis("importance", net, *words)
+    assert (result.code, "1 thing is left out" in result.err) == (2, True)
+    assert f"left out: {photos}: picture 0/flat.png: {net}: onnxruntime failed" in result.err
+    assert _table(tmp_path / "out", net, "photos")["set"]["pictures"] == 5
+    # made as small as that, none counts
+    result = cnnvis("importance", net, *words, "--size", "2x3")
+    assert (result.code, f"{net}: onnxruntime failed" in result.err, result.out) == (2, True, [])
 
 
 def test_names_that_are_no_utf8_or_hold_line_breaks_are_written_and_told(

@@ -41,7 +41,7 @@ def scores(net: Path) -> Path:
     """Made-up scores of two layers, as `cnnvis importance` writes them; some are equal."""
 
     def of(values):
-        return {label: {"score": list(np.roll(values, k))} for k, label in enumerate(("all", "1"))}
+        return {label: {"score": list(np.roll(values, k))} for label, k in (("1", 1), ("all", 0))}
 
     layers = {
         "conv1": {"scores": {"act_max": of([3.0, 1, 2, 3, 0, 1, 3, 2])}},
@@ -173,7 +173,7 @@ def test_prune_tells_what_is_wrong(cnnvis, net, scores, tmp_path):
         ("--number", 1, "--criterion", "grad_l2"): "without --scores, --criterion is one of weight_l2",
         ("--number", 1, "--class", "1"): "--class says whose scores of a file count",
         ("--number", 1, "--scores", net): f"{net}: cannot be read",
-        ("--number", 1, "--scores", scores, "--class", "dog"): "no class 'dog': choose of all, 1",
+        ("--number", 1, "--scores", scores, "--class", "dog"): "no class 'dog': choose of 1, all",
         ("--below", 1, "--first", "most"): "--below removes what matters least",
         ("--filters", "1", "--scores", scores): "--filters needs no --scores",
         ("--filters", "1", "--first", "most"): "--filters needs no --first",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from extract import ImageError, load_model
+from extract import ImageError, ModelError, load_model
 from extract.filters import find_filters
 from extract.importance import ALL, Study, importance
 from extract.importance.moments import poisson_weights
@@ -66,6 +66,11 @@ def test_contents_are_those_of_names_labels_and_pictures(study: Study) -> None:
         digest = hashlib.sha256(x[number].tobytes()).hexdigest()
         text = hashlib.sha256("\0".join([text, str(number), LABELS[number], digest]).encode()).hexdigest()
     assert importance(study).contents == text
+
+
+def test_what_is_wrong_with_the_network_ends_a_run(study: Study) -> None:
+    with pytest.raises(ModelError, match="class 9 is none of its 5 classes"):
+        importance(replace(study, neurons={**NEURONS, "c": 9}))
 
 
 def test_pictures_feed_one_input_with_its_channels_where_they_belong(tmp_path: Path) -> None:

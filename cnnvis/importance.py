@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from extract.filters import Filters
     from extract.importance import Study
     from extract.importance.graph import Neuron
+    from extract.targets import Target
 
     from .models import OpenedModel
 
@@ -198,15 +199,32 @@ def _neuron(model: Model, target: str) -> Neuron:
     from extract.targets import targets_of
 
     try:
-        return targets_of(model, target)
+        found = targets_of(model, target)
     except ModelError as error:
         try:
             tensor = model.tensor(target)
         except UnknownNameError:
             raise error from None
+    else:
+        _check_places(model, found)
+        return found
     if tensor in model.constants:
         raise UnknownNameError(f"{model.path}: {target!r} is a constant; a target depends on the input")
     return tensor
+
+
+def _check_places(model: Model, targets: Sequence[Target]) -> None:
+    """Raise a ModelError if the place of a target is none in its tensor."""
+    from extract import ModelError
+    from extract.targets import check_shape
+
+    shapes = model.shapes()
+    for one in targets:
+        try:
+            if one.tensor in shapes:
+                check_shape(one, shapes[one.tensor])
+        except ModelError as error:
+            raise ModelError(f"{model.path}: {error}") from error
 
 
 def _slices(study: Study, files: Sequence[Path], z_spacing: str) -> list[tuple[Filters, Volume]]:

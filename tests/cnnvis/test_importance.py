@@ -246,6 +246,8 @@ def test_a_class_of_one_picture_has_no_error(cnnvis, net: Path, photos: Path, tm
         (("--layer", "conv1", "--save-every", "nan"), "'nan' is not a finite number"),
         (("--layer", "fc", "--target", "conv1:0"), "the neuron does not depend on layer 'fc'"),
         (("--layer", "conv1", "--target", "conv9"), "'conv9' is no target"),
+        (("--layer", "conv1", "--target", "fc:2"), "'fc:2': index 2 is beyond axis 1, of size 2"),
+        (("--layer", "conv1", "--target", "conv1:0,1"), "'conv1:0,1': takes one number for a channel"),
         (("--layer", "conv1", "--target", "conv1.bias"), "'conv1.bias' is a constant"),
         (
             ("--layer", "conv1", "--target", "flat", "--class", "0=8", "--class", "1=9"),

@@ -56,21 +56,21 @@ def _texts(path: Path, labels: NDArray[Any], count: int) -> list[str]:
     has = f"an array of shape {show_shape(labels.shape)} and type {labels.dtype}"
     if labels.ndim == 2 and labels.shape[1] > 1 and len(labels) == count:
         raise ImageError(f"{path}: {wanted}, not {has}: of one-hot labels, argmax(axis=1) are the numbers")
-    if not labels.ndim or labels.shape not in ((count,), (count, 1)) or labels.dtype.kind not in _LABELS:
+    if labels.shape not in ((count,), (count, 1)) or labels.dtype.kind not in _LABELS:
         raise ImageError(f"{path}: {wanted}, not {has}")
     plain = labels.ravel()
-    if plain.dtype.kind == "S":
-        try:
+    try:
+        if plain.dtype.kind == "S":
             plain = np.char.decode(plain, "utf-8")
-        except UnicodeDecodeError as error:
-            raise ImageError(f"{path}: labels of bytes are no UTF-8 ({one_line(error)})") from error
-    if plain.dtype.kind == "U":
-        return [text.strip() for text in plain.tolist()]
-    broken = (
-        plain[~(np.isfinite(plain) & (plain == np.rint(plain)))] if plain.dtype.kind == "f" else plain[:0]
-    )
-    if broken.size:
-        raise ImageError(f"{path}: labels are whole numbers or text, not {broken[0]}")
+        if plain.dtype.kind == "U":
+            return [text.strip() for text in plain.tolist()]
+    # a SystemError is what numpy makes of numbers beyond Unicode
+    except (ValueError, SystemError) as error:
+        raise ImageError(f"{path}: labels are no text in Unicode ({one_line(error)})") from error
+    if plain.dtype.kind == "f":
+        broken = plain[~(np.isfinite(plain) & (plain == np.rint(plain)))]
+        if broken.size:
+            raise ImageError(f"{path}: labels are whole numbers or text, not {broken[0]}")
     return [str(int(number)) for number in plain.tolist()]
 
 

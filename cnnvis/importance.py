@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .option_types import Finite, OneOf
+from .option_types import OneOf, finite
 
 if TYPE_CHECKING:
     from converters import Volume
@@ -85,7 +85,8 @@ if TYPE_CHECKING:
 @options.seed("For bootstrap and random.")
 @click.option(
     "--save-every",
-    type=Finite(0),
+    type=click.FloatRange(0),
+    callback=finite,
     default=30.0,
     show_default=True,
     metavar="SECONDS",

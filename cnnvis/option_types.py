@@ -25,15 +25,11 @@ def file_name(path: Path) -> str:
     return path.name if path.name not in ("", "..") else path.resolve().name
 
 
-class Finite(click.FloatRange):
-    """A number of a range that is neither NaN, which is in every range, nor infinite."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number, or fail with a message."""
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a finite number", param, ctx)
-        return number
+def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Return the number of an option, or fail if it is infinite, or NaN, which click takes for any range."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number")
+    return value
 
 
 class Shown(click.ParamType):

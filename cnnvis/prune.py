@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .option_types import Finite, OneOf
+from .option_types import OneOf, finite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,10 +31,16 @@ if TYPE_CHECKING:
     "--filters", "listed", metavar="0,7,12-15", help="Remove these filters, numbered from 0, of each layer."
 )
 @click.option("--number", type=click.IntRange(0), help="Remove as many filters of each layer.")
-@click.option("--fraction", type=Finite(0, 1), help="Remove this part of each layer's filters, rounded down.")
+@click.option(
+    "--fraction",
+    type=click.FloatRange(0, 1),
+    callback=finite,
+    help="Remove this part of each layer's filters, rounded down.",
+)
 @click.option(
     "--below",
-    type=Finite(),
+    type=float,
+    callback=finite,
     metavar="T",
     help="Remove the filters whose layer-normalized score is below this.",
 )

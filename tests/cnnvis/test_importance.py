@@ -243,7 +243,7 @@ def test_a_class_of_one_picture_has_no_error(cnnvis, net: Path, photos: Path, tm
         (("--layer", "conv1", "--by", "grad"), "unknown name 'grad': choose of grad_l2,"),
         (("--layer", "conv1", "--by", "all,grad"), "unknown name 'grad'"),
         (("--layer", "conv1", "--seed", str(2**32)), "is not in the range"),
-        (("--layer", "conv1", "--save-every", "nan"), "'nan' is not a finite number"),
+        (("--layer", "conv1", "--save-every", "nan"), "nan is not a finite number"),
         (("--layer", "fc", "--target", "conv1:0"), "the neuron does not depend on layer 'fc'"),
         (("--layer", "conv1", "--target", "conv9"), "'conv9' is no target"),
         (("--layer", "conv1", "--target", "fc:2"), "'fc:2': index 2 is beyond axis 1, of size 2"),

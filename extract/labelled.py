@@ -24,6 +24,10 @@ from .preprocessing import Preprocessing
 from .sources import ImageSource, find_images, natural_order
 
 
+NOT_FINITE = "its values or gradients are NaN or infinite"
+"""Why a picture is refused of which a network makes what is no number."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """A picture that is left out.
@@ -153,10 +157,10 @@ def read_labelled(path: Path, labels: Path | None = None, pattern: str | None = 
     return _by_arrays(path, labels)
 
 
-def not_finite(pictures: LabelledSet, number: int) -> Fault:
-    """Return the fault of a picture of which a network makes what is no number."""
+def refused(pictures: LabelledSet, number: int, reason: object) -> Fault:
+    """Return the fault of a picture of which a network makes nothing that counts."""
     name = pictures.names[number]
-    return Fault(name, f"{pictures.path}: picture {name}: its values or gradients are NaN or infinite")
+    return Fault(name, f"{pictures.path}: picture {name}: {reason}")
 
 
 def labelled_batches(

@@ -89,6 +89,11 @@ class Input:
             return self.shape
         return (self.shape[0], self.shape[-1], *self.shape[1:-1])
 
+    @property
+    def is_open(self) -> bool:
+        """Whether images of other sizes may fit: some size of one is free."""
+        return None in self.shape[1:]
+
 
 def inputs_of(graph: onnx.GraphProto, *, may_be_last: bool) -> Iterable[Input]:
     """Yield the inputs of a graph that must be fed.

@@ -84,6 +84,11 @@ class Removal(Generic[Key]):
         self._wrong = {key: np.zeros(len(self._removed), np.int64) for key in orders}
         self._neuron = {key: np.zeros(len(self._removed)) for key in orders}
 
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """The names of the orders."""
+        return tuple(self._orders)
+
     def add(self, x: Feed, classes: NDArray[np.intp], keys: Sequence[Key]) -> NDArray[np.bool_]:
         """Let pictures count for some of the orders.
 

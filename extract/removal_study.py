@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .ablation import Ablation
-from .errors import ImageError
+from .errors import ImageError, ModelError
 from .feeding import image_input
 from .filters import Filters
 from .importance import ALL, CRITERIA, Study, importance
 from .importance.criteria import OfWeights
 from .importance.streaming import feed
-from .labelled import Fault, LabelledBatch, labelled_batches, not_finite
+from .labelled import NOT_FINITE, Fault, LabelledBatch, labelled_batches, refused
 from .parts import Input
 from .removal import Curve, Removal, least_first, most_first
+
+if TYPE_CHECKING:
+    from .activations import Feed
 
 RANDOM, ORACLE = "random", "ablation"
 
@@ -141,27 +144,41 @@ def removal_curves(
         )
         for one in study.filters
     }
+    shown = {trial.label for removal in removals.values() for trial in removal.keys}
     faults: list[Fault] = []
     target = _input(study)
-    shown = {trial.label for own in orders.values() for trial in own}
     for batch in _batches(study, target, done):
         faults += batch.faults
         labels = [study.pictures.labels[number] for number in batch.numbers]
         whose = np.array([label if label in shown else ALL for label in labels])
-        classes = np.array([study.neurons[label] for label in labels], np.intp)
         for name in dict.fromkeys(whose.tolist()):
             own = np.flatnonzero(whose == name)
-            x = feed(study, target, batch.x[own])
-            counted = np.ones(len(own), bool)
-            for layer, removal in removals.items():
-                keys = [trial for trial in orders[layer] if trial.label in (ALL, name)]
-                counted &= removal.add(x, classes[own], keys)
-            left_out = [batch.numbers[place] for place in own[~counted].tolist()]
-            faults += [not_finite(study.pictures, number) for number in left_out]
+            numbers = [batch.numbers[place] for place in own.tolist()]
+            try:
+                counted = _counted(study, removals.values(), name, numbers, feed(study, target, batch.x[own]))
+            except ModelError as error:
+                if not target.is_open:
+                    raise
+                faults += [refused(study.pictures, number, error) for number in numbers]
+                continue
+            left_out = [number for number, good in zip(numbers, counted.tolist(), strict=True) if not good]
+            faults += [refused(study.pictures, number, NOT_FINITE) for number in left_out]
     curves = {layer: removal.curves() for layer, removal in removals.items()}
     if not any(curves.values()):
         raise ImageError(f"{study.pictures.path}: no picture of this set counts: {faults[0].reason}")
     return curves, tuple(faults)
+
+
+def _counted(
+    study: Study, removals: Iterable[Removal[Trial]], name: str, numbers: Sequence[int], x: Feed
+) -> NDArray[np.bool_]:
+    """Let pictures count in the trials of a class and of `ALL`; return which of them do."""
+    classes = np.array([study.neurons[study.pictures.labels[number]] for number in numbers], np.intp)
+    counted = np.ones(len(numbers), bool)
+    for removal in removals:
+        trials = [trial for trial in removal.keys if trial.label in (ALL, name)]
+        counted &= removal.add(x, classes, trials)
+    return counted
 
 
 def scores_tensor(study: Study) -> str | None:
@@ -183,7 +200,13 @@ def mean_maps(
     for batch in _batches(study, target, done):
         if not batch.numbers:
             continue
-        values = extractor.run(feed(study, target, batch.x))
+        try:
+            values = extractor.run(feed(study, target, batch.x))
+        except ModelError:
+            # the curves leave out and tell pictures that are too small
+            if not target.is_open:
+                raise
+            continue
         own = {one.layer: np.moveaxis(values[names[one.layer]], one.channel_axis, 1) for one in study.filters}
         # the curves leave out the others, and tell it
         finite = np.all([_are_finite(maps) for maps in own.values()], axis=0)

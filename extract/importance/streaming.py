@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import ImageError, ModelError
 from ..feeding import image_input
-from ..labelled import Fault, LabelledBatch, labelled_batches, not_finite
+from ..labelled import NOT_FINITE, Fault, LabelledBatch, labelled_batches, refused
 from ..parts import Input
 from .moments import Moments, poisson_weights
 from .rows import Table
@@ -89,15 +89,14 @@ def _taken(state: State, study: Study, table: Table, target: Input, batch: Label
     try:
         rows = table.rows(feed(study, target, batch.x), classes)
     except ModelError as error:
-        if None not in target.channels_first[1:]:
+        if not target.is_open:
             raise
         # pictures of a batch have one size, and some are too small for what takes most
-        where = f"{study.pictures.path}: picture"
-        state.faults += [Fault(name, f"{where} {name}: {error}") for name in names]
+        state.faults += [refused(study.pictures, number, error) for number in batch.numbers]
         return _nothing(table.width, study.replicates)
     finite: NDArray[np.bool_] = np.all(np.isfinite(rows), axis=1)
     state.faults += [
-        not_finite(study.pictures, number)
+        refused(study.pictures, number, NOT_FINITE)
         for number, good in zip(batch.numbers, finite.tolist(), strict=True)
         if not good
     ]

@@ -138,6 +138,10 @@ class Ablation:
         feeds, count = self._fed(x)
         yield from self._parts(feeds, count, kept)
 
+    def release(self) -> None:
+        """Let go of the sessions, which hold most of the network's weights; the next run makes them anew."""
+        self._stages.clear()
+
     def _fed(self, x: Feed) -> tuple[dict[str, NDArray[Any]], int]:
         """Return the inputs and how many images there are."""
         given = feeds_of(self.model, self.inputs, x)

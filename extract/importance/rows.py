@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -23,10 +22,6 @@ from .graph import Neuron, Statistics, check_classes, part_of, scores_of
 
 if TYPE_CHECKING:
     from ..activations import Feed
-
-# Weights that the sessions of all layers may hold together. Above, those of a layer go before the next one's
-# come, which takes little time beside what a large network takes for all its filters.
-_HELD = 2**26
 
 Columns = Mapping[tuple[str, str], slice]
 
@@ -126,9 +121,7 @@ class Drops:
             output = f"tensor:{scores_of(model, target)}"
         else:
             model, output = _ending_in(model, target)
-        self._layers = [Ablation(model, one, output) for one in filters]
-        weights = sum(math.prod(tensor.dims) for tensor in model.proto.graph.initializer)
-        self._one_at_a_time = weights * len(filters) > _HELD
+        self._layers = [Ablation(model, one, output, layers=len(filters)) for one in filters]
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -145,8 +138,6 @@ class Drops:
         neurons = np.empty((len(classes), len(kept)))
         for images, choices, values in ablation.parts(x, kept):
             neurons[images, choices] = self._neurons(ablation, values, classes[images])
-        if self._one_at_a_time:
-            ablation.release()
         return np.subtract(neurons[:, :1], neurons[:, 1:])
 
     def _neurons(

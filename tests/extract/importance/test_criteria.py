@@ -126,7 +126,7 @@ def test_ablation_is_the_drop_of_the_neuron_with_weights_and_bias_set_to_zero(
 def test_layers_of_large_networks_hold_their_sessions_one_after_the_other(
     model: Model, table: Table, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("extract.importance.rows._HELD", 0)
+    monkeypatch.setattr("extract.ablation._HELD", 0)
     lean = Table(model, None, find_filters(model, LAYERS), ["ablation"])
     before = _runners()
     found = lean.rows(images(COUNT), CLASSES)

@@ -141,6 +141,14 @@ CASES = {
         {**FULL, "zero": np.array([0]), "one": np.array([1]), "rest": np.array([-1])},
         (3, 7, 11),
     ),
+    "a shape behind the layer": (
+        [
+            *(CONV, RELU, node("Shape", ["r"], "s"), *VIEW[1:], node("Reshape", ["r", "k"], "f")),
+            node("Gemm", ["f", "fw", "fb"], "y", transB=1),
+        ],
+        {**FULL, **INTS},
+        (3, 7, 11),
+    ),
     "a shape that goes around": (
         [
             *(*VIEW, CONV, RELU, node("GlobalAveragePool", ["r"], "g"), node("Reshape", ["g", "k"], "f")),

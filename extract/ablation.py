@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,9 @@ _TOGETHER = 2**19
 _LARGEST = 2**20
 # And those of one image for all choices, where these are computed in one go.
 _AT_ONCE = 2**24
+# Weights that the sessions of several layers may hold together. To make sessions anew takes little time
+# beside what a network with more takes for all choices.
+_HELD = 2**26
 
 _Feeds = Mapping[str, NDArray[Any]]
 
@@ -61,6 +65,9 @@ class Ablation:
         The layer or tensor that is wanted, the batch axis first; by default the class scores before softmax.
     maps : ndarray of float32, optional
         What each removed filter's map becomes, one number a filter, instead of 0.
+    layers : int
+        How many layers' such networks are held at a time. If their sessions would be too large together, each
+        lets go of its own behind every run, and makes them anew for the next.
     providers : sequence of str
         Execution providers of onnxruntime, in order of preference.
 
@@ -77,6 +84,7 @@ class Ablation:
         output: str | None = None,
         *,
         maps: NDArray[np.float32] | None = None,
+        layers: int = 1,
         providers: Sequence[str] = ("CPUExecutionProvider",),
     ) -> None:
         self.model, self.filters = model, filters
@@ -96,6 +104,8 @@ class Ablation:
             self._apart = keeps_images_apart(self._needed)
         self._graph = Model(proto, replace(model.source, layers=None, blobs={}))
         self._fixed_batch = fixed_batch(self.inputs)
+        weights = sum(math.prod(tensor.dims) for tensor in self._needed.graph.initializer)
+        self._lean = layers > 1 and layers * weights > _HELD
         self._stages: dict[tuple[tuple[int, ...], ...], _Stages] = {}
 
     def run(self, x: Feed, kept: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -160,6 +170,8 @@ class Ablation:
                     end = batch.start + min(images.stop, number)
                     own = values[: number - images.start].astype(np.float32, copy=False)
                     yield slice(batch.start + images.start, end), choices, own
+        if self._lean:
+            self._stages.clear()
 
     def _stages_for(self, feeds: _Feeds, size: int) -> _Stages:
         """Return the sessions for inputs of these shapes, but for the number of images."""

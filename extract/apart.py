@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     import onnx
 
 _FLOAT = np.dtype(np.float32)
-# Operators that tell sizes, and those that work along the first axis if no other is given.
+# Operators that tell sizes, those that take them for a shape or a place, and those that work along the first
+# axis if no other is given.
 _OF_SHAPES = ("Shape", "Size")
+_TAKE_SIZES = ("CenterCropPad", "Expand", "Pad", "Reshape", "Resize", "Slice", "Split", "Tile")
 _ALONG_FIRST = ("Gather", "GatherElements", "ScatterElements")
 
 
@@ -23,7 +25,7 @@ def keeps_images_apart(proto: onnx.ModelProto) -> bool:
     """Return whether each image of a batch goes through a graph by itself, as far as can be told.
 
     The first axis of the inputs is the batch, and must be the first axis of all that is made of them, but for
-    whole numbers that are made of shapes alone.
+    whole numbers that are made of shapes alone, and only tell another shape.
 
     Parameters
     ----------
@@ -42,15 +44,23 @@ def keeps_images_apart(proto: onnx.ModelProto) -> bool:
         names = fed.intersection(reads(node))
         if not names:
             continue
-        made = [name for name in node.output if name]
-        fed.update(made)
+        made = {name for name in node.output if name}
+        fed |= made
         if node.op_type in _OF_SHAPES or names <= sizes:
-            sizes.update(name for name in made if facts.dtypes.get(name, _FLOAT).kind != "f")
-        if any(facts.extents.get(name, ())[:1] != batch for name in made if name not in sizes):
+            sizes |= {name for name in made if _is_small(name, facts)}
+        elif not names.isdisjoint(sizes) and node.op_type not in _TAKE_SIZES:
             return False
-        if _mixes(node, facts, batch):
+        if made <= sizes:
+            continue
+        if any(facts.extents.get(name, ())[:1] != batch for name in made) or _mixes(node, facts, batch):
             return False
     return True
+
+
+def _is_small(tensor: str, facts: Facts) -> bool:
+    """Return whether a tensor holds whole numbers, as many for any batch: no positions of images."""
+    extents = facts.extents.get(tensor, (None,))
+    return facts.dtypes.get(tensor, _FLOAT).kind != "f" and all(isinstance(size, int) for size in extents)
 
 
 def _mixes(node: onnx.NodeProto, facts: Facts, batch: tuple[int | str | None, ...]) -> bool:

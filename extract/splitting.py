@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
     from .filters import Filters
 
-# Operators that make each value of a channel of that channel alone, whatever else they read is constant.
+# Operators that make each value of a channel of that channel alone, whatever else they read is constant, but
+# for those that may make of numbers what is none: from a sum of shares, that could not be taken away again.
 _OF_EACH_VALUE = frozenset(
     {
-        *("Abs", "Add", "BatchNormalization", "Celu", "Clip", "Div", "Dropout", "Elu", "Erf", "Exp", "Gelu"),
+        *("Abs", "Add", "BatchNormalization", "Celu", "Clip", "Div", "Dropout", "Elu", "Erf", "Gelu"),
         *("HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Max", "Min", "Mish", "Mul", "Neg", "PRelu"),
-        *("Pow", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Sqrt", "Sub", "Tanh", "ThresholdedRelu"),
+        *("Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Sub", "Tanh", "ThresholdedRelu"),
     }
 )
 # These do so for pictures, with channels on their second axis.

@@ -121,7 +121,7 @@ class Drops:
             output = f"tensor:{scores_of(model, target)}"
         else:
             model, output = _ending_in(model, target)
-        self._layers = [Ablation(model, one, output) for one in filters]
+        self._layers = [Ablation(model, one, output, layers=len(filters)) for one in filters]
 
     @property
     def inputs(self) -> tuple[Input, ...]:

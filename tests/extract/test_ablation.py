@@ -141,6 +141,14 @@ CASES = {
         {**FULL, "zero": np.array([0]), "one": np.array([1]), "rest": np.array([-1])},
         (3, 7, 11),
     ),
+    "a shape behind the layer": (
+        [
+            *(CONV, RELU, node("Shape", ["r"], "s"), *VIEW[1:], node("Reshape", ["r", "k"], "f")),
+            node("Gemm", ["f", "fw", "fb"], "y", transB=1),
+        ],
+        {**FULL, **INTS},
+        (3, 7, 11),
+    ),
     "a shape that goes around": (
         [
             *(*VIEW, CONV, RELU, node("GlobalAveragePool", ["r"], "g"), node("Reshape", ["g", "k"], "f")),
@@ -236,6 +244,7 @@ def zeroed(folder, proto, filters, removed, x):
 
 
 CHOICES = np.array([[1, 1, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1], [1, 0, 1, 0, 1, 1], [0, 0, 0, 0, 0, 0]], bool)
+SINGLE = np.concatenate([np.ones((1, 6), bool), ~np.eye(6, dtype=bool)])
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -273,6 +282,16 @@ FIXED = [
 ]
 
 
+def test_what_is_no_number_goes_with_its_filter(tmp_path):
+    weights = {**FULL, "b": np.array([-100, *[100] * 5], np.float32)}
+    proto = model_of([CONV, node("Sqrt", ["c"], "p"), *HEAD], {"x": ["N", 3, 7, 11]}, ["y"], weights)
+    model, x = load_model(save(proto, tmp_path)), values(4, 3, 7, 11)
+    filters = filters_of(model, "c")
+    got = Ablation(model, filters, "tensor:y").run(x, SINGLE)
+    assert np.isnan(got[:, [0, 2]]).all()
+    np.testing.assert_allclose(got[:, 1], zeroed(tmp_path, proto, filters, [0], x), rtol=1e-5, atol=2e-5)
+
+
 @pytest.mark.parametrize("case", FIXED)
 def test_networks_of_a_fixed_batch(tmp_path, case):
     _, free, x = network(tmp_path, case)
@@ -282,9 +301,6 @@ def test_networks_of_a_fixed_batch(tmp_path, case):
     expected = Ablation(free, filters, "tensor:y").run(x, kept)
     got = Ablation(fixed, filters_of(fixed, "c"), "tensor:y").run(x, kept)
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=2e-5)
-
-
-SINGLE = np.concatenate([np.ones((1, 6), bool), ~np.eye(6, dtype=bool)])
 
 
 @pytest.mark.parametrize("kept", [CHOICES, SINGLE], ids=["choices", "single"])

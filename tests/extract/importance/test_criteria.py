@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from extract import Model, ModelError, activations, gradients, load_model
 from extract.filters import filters_of, find_filters
 from extract.importance.criteria import CRITERIA, OfPictures, OfWeights
 from extract.importance.rows import Table
+from extract.runner import Runner
 from extract.targets import targets_of
 from tests.extract.importance.nets import LAYERS, images, mixed, mixed_model
 from tests.extract.nets import model_of, save
@@ -119,6 +121,22 @@ def test_ablation_is_the_drop_of_the_neuron_with_weights_and_bias_set_to_zero(
     ]
     # differences of numbers of order 1
     np.testing.assert_allclose(own[:, last], scores[0] - scores[1], rtol=0, atol=5e-6)
+
+
+def test_layers_of_large_networks_hold_their_sessions_one_after_the_other(
+    model: Model, table: Table, rows: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("extract.ablation._HELD", 0)
+    lean = Table(model, None, find_filters(model, LAYERS), ["ablation"])
+    before = _runners()
+    found = lean.rows(images(COUNT), CLASSES)
+    assert _runners() == before
+    np.testing.assert_allclose(found, rows[:, -found.shape[1] :], rtol=1e-5, atol=1e-6)
+
+
+def _runners() -> int:
+    gc.collect()
+    return sum(isinstance(thing, Runner) for thing in gc.get_objects())
 
 
 @pytest.mark.parametrize("target", ["bias:3", "relu:1"])

@@ -23,7 +23,6 @@ from .label_table import COLUMNS, REST, read_rows
 from .preprocessing import Preprocessing
 from .sources import ImageSource, find_images, natural_order
 
-
 NOT_FINITE = "its values or gradients are NaN or infinite"
 """Why a picture is refused of which a network makes what is no number."""
 

@@ -138,7 +138,9 @@ def removal_curves(
     """
     removals = {
         one.layer: Removal(
-            Ablation(study.model, one, scores_tensor(study), maps=maps.get(one.layer)),
+            Ablation(
+                study.model, one, scores_tensor(study), maps=maps.get(one.layer), layers=len(study.filters)
+            ),
             orders[one.layer],
             removed[one.layer],
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,9 @@ def command(
       cnnvis prune net.onnx --layer conv1 --filters 3,17 -o pruned.onnx
     """
     from extract.filters import filters_and_refused, find_filters
+    from extract.importance import Choice
+    from extract.importance.criteria import score_weights
+    from extract.importance.tables import all_scores, chosen_key
     from extract.pruning import save_pruned
 
     from .provenance import model_facts, software
@@ -110,18 +114,24 @@ def command(
     if scores is not None and scores.resolve() in (side.resolve(), out.resolve()):
         raise click.UsageError(f"{scores}: would be replaced by what is written beside {out.name}")
     model = opened(size).model
+    known = {} if scores is None else all_scores(scores)
     if scores is not None:
         note_other_scores(scores, model)
-    found = find_filters(model, layers)
-    refused = [reason for pattern in layers for reason in filters_and_refused(model, pattern)[1].values()]
+    selection = Selection(number, fraction, below, first == "most")
     removed: dict[Filters, list[int]] = {}
     used: dict[str, Any] | None = None
-    for filters in found:
+    for filters in find_filters(model, layers):
         if listed is not None:
             removed[filters] = numbers(listed, filters, model)
-            continue
-        values, used = scores_of(model, filters, scores, criterion, label)
-        removed[filters] = chosen(values, number, fraction, below, first == "most", filters, model)
+        elif scores is not None:
+            key = chosen_key(scores, known, Choice(filters.layer, criterion, label))
+            used = {"file": scores.name, "criterion": key[0], "class": key[2]}
+            removed[filters] = selection.of(known[key], filters, f"{scores}: layer {filters.layer!r}")
+        else:
+            used = {"file": None, "criterion": criterion or "weight_l2", "class": None}
+            norms = score_weights(model, filters, used["criterion"], 0)
+            removed[filters] = selection.of(norms, filters, f"{model.path}: layer {filters.layer!r}")
+    refused = [reason for pattern in layers for reason in filters_and_refused(model, pattern)[1].values()]
     options.made(out.parent)
     paths = save_pruned(model, removed, out)
     facts = {
@@ -139,32 +149,40 @@ def command(
     options.print_paths([*paths, side])
 
 
-def chosen(
-    scores: NDArray[np.float64],
-    number: int | None,
-    fraction: float | None,
-    below: float | None,
-    most: bool,
-    filters: Filters,
-    model: Model,
-) -> list[int]:
-    """Return the filters that go, rising."""
-    import numpy as np
+@dataclass(frozen=True)
+class Selection:
+    """Which of a layer's filters go by their scores: a number, a part, or those below a normalized score.
 
-    from extract import ModelError
-    from extract.importance import normalized
-    from extract.removal import least_first, most_first
+    `most` says that the most important filters go, and not the least.
+    """
 
-    if below is not None:
-        return [int(index) for index in np.flatnonzero(normalized(scores) < below)]
-    # the decimal number that was asked for: as a float, 0.29 of 100 is less than 29
-    count = int(filters.count * Fraction(str(fraction))) if fraction is not None else number or 0
-    if count > filters.count:
-        raise ModelError(
-            f"{model.path}: layer {filters.layer!r} has {filters.count} filters, of which {count} cannot go"
-        )
-    order = most_first(scores) if most else least_first(scores)
-    return sorted(int(index) for index in order[:count])
+    number: int | None
+    fraction: float | None
+    below: float | None
+    most: bool
+
+    def of(self, scores: Sequence[float] | NDArray[np.float64], filters: Filters, where: str) -> list[int]:
+        """Return the filters that go, rising; `where` stands before errors."""
+        import numpy as np
+
+        from extract import ModelError
+        from extract.importance import normalized
+        from extract.removal import least_first, most_first
+
+        values = np.asarray(scores, np.float64)
+        if len(values) != filters.count:
+            raise ModelError(
+                f"{where} has {len(values)} scores there, and {filters.count} filters in the model"
+            )
+        if self.below is not None:
+            return [int(index) for index in np.flatnonzero(normalized(values) < self.below)]
+        # the decimal number that was asked for: as a float, 0.29 of 100 is less than 29
+        part = None if self.fraction is None else int(filters.count * Fraction(str(self.fraction)))
+        count = part if part is not None else self.number or 0
+        if count > filters.count:
+            raise ModelError(f"{where} has {filters.count} filters, of which {count} cannot go")
+        order = most_first(values) if self.most else least_first(values)
+        return sorted(int(index) for index in order[:count])
 
 
 def numbers(text: str, filters: Filters, model: Model) -> list[int]:
@@ -184,52 +202,6 @@ def numbers(text: str, filters: Filters, model: Model) -> list[int]:
             )
         found.update(range(int(low), last + 1))
     return sorted(found)
-
-
-def scores_of(
-    model: Model, filters: Filters, path: Path | None, criterion: str | None, label: str | None
-) -> tuple[NDArray[np.float64], dict[str, Any]]:
-    """Return a layer's scores, of a file or by a criterion that looks at no picture, and which they are."""
-    import numpy as np
-
-    from extract import ModelError
-    from extract.importance import CRITERIA
-    from extract.importance.criteria import OfWeights
-
-    if path is not None:
-        return _of_file(path, model, filters, criterion, label)
-    name = criterion or "weight_l2"
-    found = CRITERIA.get(name)
-    if not isinstance(found, OfWeights):
-        own = [name for name, one in CRITERIA.items() if isinstance(one, OfWeights)]
-        raise click.UsageError(f"without --scores, --criterion is one of {', '.join(own)}")
-    weight = model.values([filters.weight])[filters.weight]
-    if not np.isfinite(weight).all():
-        raise ModelError(f"{model.path}: weights of layer {filters.layer!r} are NaN or infinite")
-    return found.compute(filters, weight, 0), {"file": None, "criterion": name, "class": None}
-
-
-def _of_file(
-    path: Path, model: Model, filters: Filters, criterion: str | None, label: str | None
-) -> tuple[NDArray[np.float64], dict[str, Any]]:
-    import numpy as np
-
-    from extract import ModelError
-    from extract.importance import ALL, Choice, read_scores
-    from extract.importance.tables import all_scores
-
-    values = np.array(read_scores(path, Choice(filters.layer, criterion, label)))
-    if len(values) != filters.count:
-        raise ModelError(
-            f"{path}: has {len(values)} scores for layer {filters.layer!r}, which has {filters.count} "
-            f"filters in {model.path}"
-        )
-    # what was not said is what the file leaves no choice of
-    known = all_scores(path)
-    name = criterion or next(iter(known))[0]
-    labels = [key[2] for key in known if key[:2] == (name, filters.layer)]
-    whose = label or (ALL if ALL in labels else labels[0])
-    return values, {"file": path.name, "criterion": name, "class": whose}
 
 
 def _write(path: Path, facts: Mapping[str, Any] | Sequence[Any]) -> None:

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ModelError
 from ..filters import Filters
+from ..model import Model
 from .graph import Part, Sketch
 from .moments import philox
 
@@ -148,3 +150,21 @@ CRITERIA: Mapping[str, OfPictures | OfWeights | ByRemoval] = {
     # n with all filters minus n without this one: weights and bias 0. What all others try to foretell.
     "ablation": ByRemoval("drop of the neuron without the filter"),
 }
+
+
+def score_weights(model: Model, filters: Filters, name: str, seed: int) -> NDArray[np.float64]:
+    """Return a layer's scores by a criterion that looks at no picture, shape (filters,).
+
+    Raises
+    ------
+    ModelError
+        If there is no such criterion, or the weights are not finite.
+    """
+    criterion = CRITERIA.get(name)
+    if not isinstance(criterion, OfWeights):
+        known = ", ".join(key for key, one in CRITERIA.items() if isinstance(one, OfWeights))
+        raise ModelError(f"without scores, a criterion is one of {known}, not {name!r}")
+    weight = model.values([filters.weight])[filters.weight]
+    if not np.isfinite(weight).all():
+        raise ModelError(f"{model.path}: weights of layer {filters.layer!r} are NaN or infinite")
+    return criterion.compute(filters, weight, seed)

@@ -19,7 +19,7 @@ from ..filters import Filters
 from ..labelled import Fault, LabelledSet
 from ..model import Model
 from ..preprocessing import Preprocessing
-from .criteria import CRITERIA, OfWeights
+from .criteria import CRITERIA, OfWeights, score_weights
 from .graph import Neuron
 from .moments import Estimate
 from .rows import Table
@@ -187,13 +187,8 @@ def _kept(keep: StateFile | None, key: str, total: int) -> State | None:
 
 def _of_weights(study: Study, filters: Filters) -> dict[str, Estimate]:
     """Return the scores by those criteria that look at no picture."""
-    own = {name: c for name, c in CRITERIA.items() if isinstance(c, OfWeights) and name in study.criteria}
-    if not own:
-        return {}
-    weight = study.model.values([filters.weight])[filters.weight]
-    if not np.isfinite(weight).all():
-        raise ModelError(f"{study.model.path}: weights of layer {filters.layer!r} are NaN or infinite")
-    return {name: Estimate(0, c.compute(filters, weight, study.seed)) for name, c in own.items()}
+    own = [name for name in study.criteria if isinstance(CRITERIA[name], OfWeights)]
+    return {name: Estimate(0, score_weights(study.model, filters, name, study.seed)) for name in own}
 
 
 def _facts(study: Study) -> dict[str, Any]:

@@ -182,14 +182,33 @@ def read_scores(path: Path, choice: Choice) -> list[float]:
         If the file is no such file, or has no such scores, or the choice leaves several.
     """
     scores = all_scores(path)
+    return list(scores[chosen_key(path, scores, choice)])
+
+
+def chosen_key(path: Path, scores: Scored, choice: Choice) -> tuple[str, str, str]:
+    """Return criterion, layer and class of the scores that a choice means.
+
+    Parameters
+    ----------
+    path : Path
+        The file that has them, for errors.
+    scores : mapping
+        As `all_scores` returns them.
+    choice : Choice
+        Which ones.
+
+    Raises
+    ------
+    ImageError
+        If there are no such scores, or the choice leaves several.
+    """
     criterion = _chosen(path, "criterion", choice.criterion, [key[0] for key in scores])
     layers = [key[1] for key in scores if key[0] == criterion]
     layer = _chosen(
         path, "layer", choice.layer or (choice.likely if choice.likely in layers else None), layers
     )
     labels = [key[2] for key in scores if key[:2] == (criterion, layer)]
-    label = _chosen(path, "class", choice.label or (ALL if ALL in labels else None), labels)
-    return list(scores[criterion, layer, label])
+    return criterion, layer, _chosen(path, "class", choice.label or (ALL if ALL in labels else None), labels)
 
 
 def all_scores(path: Path) -> Scored:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import options
+from . import options, scoring_options
 from .option_types import OneOf
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.model
-@options.labelled_set
-@options.filter_layers
-@options.criteria("all", "Criteria, as for `cnnvis importance`. random is always there, to compare with.")
-@options.scores_file(": scores that are in it are not computed again.")
+@scoring_options.labelled_set
+@scoring_options.filter_layers
+@scoring_options.criteria("all", "Criteria, as for `cnnvis importance`; random is always there too.")
+@scoring_options.scores_file(": scores that are in it are not computed again.")
 @click.option(
     "--target",
     metavar="NAME",
@@ -67,11 +67,11 @@ if TYPE_CHECKING:
 @click.option(
     "--batch", type=click.IntRange(1), default=64, show_default=True, help="Pictures that run together."
 )
-@options.seed("For random.")
+@scoring_options.seed("For random.")
 @options.quiet
 def command(
     opened: Callable[..., OpenedModel],
-    labelled: options.LabelledOptions,
+    labelled: scoring_options.LabelledOptions,
     layers: tuple[str, ...],
     criteria: tuple[str, ...],
     scores: Path | None,

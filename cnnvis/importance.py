@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import options
+from . import options, scoring_options
 from .option_types import OneOf, finite
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.model
-@options.labelled_set
-@options.filter_layers
-@options.criteria(
+@scoring_options.labelled_set
+@scoring_options.filter_layers
+@scoring_options.criteria(
     "grad_l2",
     "Criteria; those of gradients and activations take one pass together, ablation runs the layers behind "
     "once for each filter.",
@@ -82,7 +82,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Replicates behind the 95 % intervals; 0 for none.",
 )
-@options.seed("For bootstrap and random.")
+@scoring_options.seed("For bootstrap and random.")
 @click.option(
     "--save-every",
     type=click.FloatRange(0),
@@ -95,7 +95,7 @@ if TYPE_CHECKING:
 @options.quiet
 def command(
     opened: Callable[..., OpenedModel],
-    labelled: options.LabelledOptions,
+    labelled: scoring_options.LabelledOptions,
     layers: tuple[str, ...],
     criteria: tuple[str, ...],
     target: str | None,

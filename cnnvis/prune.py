@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import options
+from . import options, scoring_options
 from .option_types import OneOf, finite
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.command()
 @options.model
 @options.input_size
-@options.filter_layers
+@scoring_options.filter_layers
 @click.option(
     "--filters", "listed", metavar="0,7,12-15", help="Remove these filters, numbered from 0, of each layer."
 )
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     metavar="T",
     help="Remove the filters whose layer-normalized score is below this.",
 )
-@options.scores_file("; without it, the norms of the weights are the scores.")
+@scoring_options.scores_file("; without it, the norms of the weights are the scores.")
 @click.option("--criterion", metavar="C", help="Which scores of the file, where it has several.")
 @click.option("--class", "label", metavar="CLASS", help="Whose scores. Default: those over all pictures.")
 @click.option(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from extract.labelled import Fault, LabelledSet
 
     from .models import OpenedModel
-    from .options import LabelledOptions
+    from .scoring_options import LabelledOptions
 
 _MOST_NOTES = 10
 

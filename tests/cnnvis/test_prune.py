@@ -175,7 +175,7 @@ def test_prune_tells_what_is_wrong(cnnvis, net, scores, tmp_path):
             1,
             "--criterion",
             "grad_l2",
-        ): "without scores, a criterion is one of weight_l2, random, not 'grad_l2'",
+        ): "a criterion is one of weight_l2, random, not 'grad_l2'",
         ("--number", 1, "--class", "1"): "--class says whose scores of a file count",
         ("--number", 1, "--scores", net): f"{net}: cannot be read",
         ("--number", 1, "--scores", scores, "--class", "dog"): "no class 'dog': choose of 1, all",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .drawing import FAINT, INK, PAPER, font, number, printable, ticks
+from .drawing import FAINT, INK, PAPER, fitting, font, number, printable, ticks
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -94,7 +94,7 @@ def curves(panels: Sequence[Panel], heading: str, columns: int = 2) -> Image:
     end = _HEAD + rows * down
     sheet = Image.new("RGB", (width, end + (legend[-1][2] + 1) * _LEGEND + _GAP // 2), PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, 10), printable(heading), INK, font(15))
+    draw.text((_GAP, 10), fitting(heading, width - 2 * _GAP, 15), INK, font(15))
     for index, panel in enumerate(panels):
         corner = (_GAP + index % columns * across + _LEFT, _HEAD + index // columns * down + _TITLE)
         _draw_panel(sheet, draw, panel, corner, colours)

@@ -48,6 +48,17 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
+def fitting(text: str, width: int, size: int) -> str:
+    """Return a text as `printable`, at most `width` pixels wide: an ellipsis stands for its middle."""
+    plain, length = printable(text), font(size).getlength
+    kept = len(plain)
+    shown = plain
+    while length(shown) > width and kept:
+        kept = min(kept - 1, int(kept * width / length(shown)))
+        shown = f"{plain[: kept - kept // 2]}…{plain[len(plain) - kept // 2 :]}"
+    return shown
+
+
 def check_frames(volume: Volume) -> None:
     """Raise PresetError if a volume has frames, of which a picture can show only one."""
     if volume.frames is not None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from converters.layouts import near_square
 from converters.volume import Volume
 
-from .drawing import FAINT, INK, PAPER, font, number, printable, ticks
+from .drawing import FAINT, INK, PAPER, fitting, font, number, printable, ticks
 from .loading import load
 from .transfer import Fitted, fit
 
@@ -116,7 +116,7 @@ def _panels(
     whole = (_GAP + columns * across, _HEAD + math.ceil(len(rankings) / columns) * down)
     sheet = Image.new("RGB", whole, PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((_GAP, 9), printable(heading), INK, font(15))
+    pen.text((_GAP, 9), fitting(heading, whole[0] - 2 * _GAP, 15), INK, font(15))
     for index, ranking in enumerate(rankings):
         x, y = _GAP + index % columns * across, _HEAD + index // columns * down
         pen.text((x, y), printable(ranking.title), INK, font(14))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from render_presets.curves import Line, Panel, curves
-from render_presets.drawing import PAPER
+from render_presets.drawing import PAPER, fitting, font
 
 
 def drawn(*lines: Line, panels: int = 1) -> np.ndarray:
@@ -65,3 +65,12 @@ def test_points_that_are_no_numbers_are_left_out():
     assert len(with_gap) > 200
     whole = ink(drawn(Line("one", X, X / 10)), SKY)[:-80]
     assert with_gap[:, 1].max() < whole[:, 1].max()
+
+
+def test_headings_fit():
+    for text in ("net · conv1 · class " + "long " * 40, "short", ""):
+        shown = fitting(text, 200, 15)
+        assert font(15).getlength(shown) <= 200
+        first, *last = shown.split("…")
+        assert text.startswith(first)
+        assert text == shown or (text.endswith(*last) and font(15).getlength(shown) > 180)

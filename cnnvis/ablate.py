@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--orders",
-    "seeds",
+    "orders_of_random",
     type=click.IntRange(1),
     default=5,
     show_default=True,
@@ -80,7 +80,7 @@ def command(
     shown: tuple[str, ...],
     replace: str,
     points: int,
-    seeds: int,
+    orders_of_random: int,
     preprocessing: dict[str, Any],
     feeds: tuple[tuple[str, Path], ...],
     batch: int,
@@ -107,6 +107,7 @@ def command(
         --by grad_l2,taylor_act --show '*' -o removed
       cnnvis ablate net.toml --set photos/ --layer conv1 --scores scores/importance.json -o removed
     """
+    from extract.files import sha256
     from extract.importance import ALL, CRITERIA
     from extract.removal import numbers_to_remove
     from extract.removal_study import RANDOM, computed_scores, mean_maps, removal_curves, trials
@@ -115,7 +116,7 @@ def command(
     from .progress import progress
     from .provenance import model_facts, software
     from .removal_files import RemovalFiles, rows_of, stem
-    from .sets import check_no_loss, classes_shown, study_of, tell_faults
+    from .sets import CLASS, check_no_loss, classes_shown, study_of, tell_faults
 
     study, of_set = study_of(
         opened,
@@ -130,27 +131,30 @@ def command(
         seed=seed,
     )
     wanted = [ALL, *(label for label in classes_shown(shown, [ALL, *study.neurons]) if label != ALL)]
-    given = {} if scores is None else known_scores(scores, study, target or "class")
+    given = {} if scores is None else known_scores(scores, study, target or CLASS)
+    made = set(itertools.product([target or CLASS], wanted, study.criteria))
     for one in study.filters:
         table = out / f"{stem(study, one, replace, 'removal')}.json"
-        check_no_loss(table, rows_of(table), set(itertools.product(wanted, study.criteria)))
+        check_no_loss(table, ("target", "class", "criterion"), rows_of(table), made)
     passes = 2 + (replace == "mean")
     options.made(out)
     with progress(passes * len(study.order), "pictures", quiet) as done:
         found, of_scores = computed_scores(study, wanted, given, done)
         maps = mean_maps(study, done) if replace == "mean" else {}
-        orders = {one.layer: trials(study, one, wanted, found, seeds) for one in study.filters}
+        orders = {one.layer: trials(study, one, wanted, found, orders_of_random) for one in study.filters}
         removed = {one.layer: numbers_to_remove(one.count, points) for one in study.filters}
         curves, of_pictures = removal_curves(study, orders, removed, maps, done)
     faults = tuple(dict.fromkeys((*of_set, *study.pictures.faults, *of_scores, *of_pictures)))
     facts: dict[str, Any] = {
         "model": model_facts(study.model),
-        "target": target or "class",
+        "target": target or CLASS,
         **feed_facts(feeds),
         **software(),
         "settings": {
+            "scores": None if scores is None else {"file": scores.name, "sha256": sha256(scores)},
             "replace": replace,
-            "orders of random": seeds,
+            "points": points,
+            "orders of random": orders_of_random,
             "seed": seed,
             "preprocessing": study.preprocessing.facts,
         },

@@ -143,15 +143,14 @@ def command(
       cnnvis importance net.toml --set photos/ --layer conv1 --of cat_layer-conv1_act.nrrd -o scores
     """
     from extract.importance import ALL, CRITERIA, StateFile, importance
-    from extract.importance.tables import all_scores, is_scores
 
     from .export import Export, targets
     from .feeding import feed_facts
     from .names import file_stem
     from .progress import progress
     from .provenance import model_facts, software
-    from .score_files import ScoreFiles
-    from .sets import check_no_loss, classes_shown, study_of, tell_faults, tell_single
+    from .score_files import ScoreFiles, keys_of
+    from .sets import CLASS, check_no_loss, classes_shown, study_of, tell_faults, tell_single
 
     study, faults = study_of(
         opened,
@@ -171,15 +170,15 @@ def command(
     export.check(any(volume.frames is not None for _, volume in slices), "--volume none")
     facts: dict[str, Any] = {
         "model": model_facts(study.model),
-        "target": target or "class",
+        "target": target or CLASS,
         **feed_facts(feeds),
         **software(),
     }
     stem = file_stem("importance", model=study.model.path.stem, set=study.pictures.path.name)
     table = out / f"{stem}.json"
-    if is_scores(table):
-        made = itertools.product(study.criteria, [one.layer for one in study.filters], [*study.neurons, ALL])
-        check_no_loss(table, all_scores(table), set(made))
+    of_layers = [one.layer for one in study.filters]
+    made = itertools.product([target or CLASS], study.criteria, of_layers, [*study.neurons, ALL])
+    check_no_loss(table, ("target", "criterion", "layer", "class"), keys_of(table), set(made))
     keep = StateFile(options.made(out) / f"{stem}.state", save_every)
     with progress(len(study.order), "pictures", quiet) as done:
         found = importance(study, keep, done)

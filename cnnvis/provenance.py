@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,3 +90,9 @@ def _word(kind: click.ParamType, value: Any) -> str:
     if isinstance(kind, Shown):
         return kind.shown(value)
     return file_name(value) if isinstance(value, Path) else str(value)
+
+
+def write_document(path: Path, document: Mapping[str, Any]) -> None:
+    """Write JSON; of names that are no UTF-8, lone surrogates become what JSON has for them."""
+    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")

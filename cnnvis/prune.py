@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -83,18 +82,20 @@ def command(
 
     \b
     Examples:
-      cnnvis prune net.onnx --layer conv1 --fraction 0.25 --scores importance.json -o pruned.onnx
+      cnnvis prune net.onnx --layer conv1 --fraction 0.25 --scores importance.json --criterion grad_l2 \\
+        -o pruned.onnx
       cnnvis prune deploy.prototxt --weights net.caffemodel --layer 'conv*' --number 8 \\
         --scores importance.json --criterion taylor_act -o pruned.caffemodel
       cnnvis prune net.onnx --layer conv1 --filters 3,17 -o pruned.onnx
     """
+    from converters.staging import staging
     from extract.filters import filters_and_refused, find_filters
     from extract.importance import Choice
     from extract.importance.criteria import score_weights
     from extract.importance.tables import all_scores, chosen_key
     from extract.pruning import save_pruned
 
-    from .provenance import model_facts, software
+    from .provenance import model_facts, software, write_document
     from .score_files import note_other_scores
     from .views import note
 
@@ -141,7 +142,8 @@ def command(
         "removed": {filters.layer: own for filters, own in removed.items()},
         **software(),
     }
-    _write(side, facts)
+    with staging(side.parent) as staged:
+        write_document(staged / side.name, facts)
     for reason in dict.fromkeys(refused):
         note(f"left as it is: {reason}")
     for filters, own in removed.items():
@@ -202,12 +204,3 @@ def numbers(text: str, filters: Filters, model: Model) -> list[int]:
             )
         found.update(range(int(low), last + 1))
     return sorted(found)
-
-
-def _write(path: Path, facts: Mapping[str, Any] | Sequence[Any]) -> None:
-    from converters.staging import staging
-
-    with staging(path.parent) as folder:
-        text = json.dumps(facts, indent=1, ensure_ascii=False)
-        # lone surrogates, from names that are no UTF-8, become what JSON has for them
-        (folder / path.name).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")

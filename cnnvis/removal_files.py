@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,25 +66,26 @@ class RemovalFiles:
         """Write a layer's curves and its table as CSV, and both as JSON; return the paths."""
         from converters.staging import staging
 
+        from .provenance import write_document
+
         rows = list(self._rows(filters))
         names = [self._stem(quantity, filters) for quantity in ("removal-curves", "removal", "removal")]
         files = [name + suffix for name, suffix in zip(names, (".csv", ".csv", ".json"), strict=True)]
         with staging(self.folder) as staged:
             _write(staged / files[0], CURVES, self._points(filters))
             _write(staged / files[1], TABLE, [list(row.values()) for row in rows])
-            document = _finite(self._document(filters, rows))
-            text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-            (staged / files[2]).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+            write_document(staged / files[2], _finite(self._document(filters, rows)))
         return [self.folder / name for name in files]
 
     def picture(self, filters: Filters, label: str) -> Path:
         """Draw the curves of a layer and a class; return the path."""
+        from extract.importance import ALL
         from render_presets.curves import curves
 
         from .pictures import save_png
 
         own = {trial: curve for trial, curve in self.curves[filters.layer].items() if trial.label == label}
-        who = "all pictures" if label == "all" else f"class {label}"
+        who = "all pictures" if label == ALL else f"class {label}"
         heading = f"{self.study.model.path.stem} · {filters.layer} · {who}"
         path = self.folder / f"{self._stem('removal-curves', filters, label)}.png"
         return save_png(curves(list(self._panels(filters, own)), heading), path)
@@ -98,8 +99,8 @@ class RemovalFiles:
             thresholds = self._thresholds(filters, trial, curve)
             for place, removed in enumerate(curve.removed):
                 yield [
-                    *(trial.label, trial.criterion, trial.seed, "most" if trial.most else "least", removed),
-                    *(thresholds[place], curve.pictures, int(curve.wrong[place])),
+                    *_told(trial).values(),
+                    *(removed, thresholds[place], curve.pictures, int(curve.wrong[place])),
                     *(float(curve.error[place]), float(curve.neuron[place])),
                 ]
 
@@ -159,7 +160,7 @@ class RemovalFiles:
             "table": list(rows),
             "curves": [
                 {
-                    **trial._asdict(),
+                    **_told(trial),
                     "removed": list(curve.removed),
                     "pictures": curve.pictures,
                     "wrong": curve.wrong.tolist(),
@@ -200,6 +201,12 @@ class RemovalFiles:
                 yield Line(trial.criterion, x, 100 * error)
 
 
+def _told(trial: Trial) -> dict[str, Any]:
+    """Return what tables say of an order, by the names of `CURVES`."""
+    first = "most" if trial.most else "least"
+    return {"class": trial.label, "criterion": trial.criterion, "order": trial.order, "first": first}
+
+
 def stem(study: Study, filters: Filters, replace: str, quantity: str, label: str | None = None) -> str:
     """Return what a file about a layer, and perhaps a class, is called, without its ending."""
     from .names import clashing, file_stem
@@ -215,19 +222,24 @@ def stem(study: Study, filters: Filters, replace: str, quantity: str, label: str
     )
 
 
-def rows_of(path: Path) -> list[tuple[str, str]]:
-    """Return the classes and criteria of a JSON file of `RemovalFiles.tables`; none if it is no such file."""
+def rows_of(path: Path) -> list[tuple[str, str, str]]:
+    """Return target, classes and criteria of a JSON file of `RemovalFiles`; none if it is no such file."""
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
-        return [(row["class"], row["criterion"]) for row in told["table"]] if told["form"] == FORM else []
+        if told["form"] != FORM:
+            return []
+        return [(told["target"], row["class"], row["criterion"]) for row in told["table"]]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return []
 
 
-def _lines(curves: Mapping[Trial, Curve], most: bool, values: Any) -> Iterator[Line]:
+def _lines(
+    curves: Mapping[Trial, Curve], most: bool, values: Callable[[Curve], NDArray[np.float64]]
+) -> Iterator[Line]:
     """Yield a line a criterion; several orders of one are their mean, with a band from least to most."""
     import numpy as np
 
+    from extract.removal_study import RANDOM
     from render_presets.curves import Line
 
     groups: dict[str, list[Curve]] = {}
@@ -238,7 +250,7 @@ def _lines(curves: Mapping[Trial, Curve], most: bool, values: Any) -> Iterator[L
         x = np.array(own[0].removed, np.float64)
         rows: NDArray[np.float64] = np.array([values(curve) for curve in own])
         if len(own) == 1:
-            yield Line(criterion, x, rows[0], plain=criterion == "random")
+            yield Line(criterion, x, rows[0], plain=criterion == RANDOM)
         else:
             band = (rows.min(axis=0), rows.max(axis=0))
             yield Line(f"{criterion} ({len(own)} orders)", x, rows.mean(axis=0), band, plain=True)

@@ -112,6 +112,7 @@ class ScoreFiles:
             quantity,
             hashed=filters.layer in clashing(self.found.study.model.layers),
             model=self.found.study.model.path.stem,
+            set=self.found.study.pictures.path.name,
             img=None if volume is None else image_of(volume),
             layer=filters.layer,
             **{"class": label},
@@ -140,8 +141,20 @@ def image_of(volume: Volume) -> str | None:
     return Path(str(image.get("file"))).stem if isinstance(image, Mapping) else None
 
 
-def note_other_scores(path: Path, model: Model, study: Study | None = None, target: str = "class") -> None:
-    """Tell the user where scores, as JSON, are not those of a network; a table tells of none.
+def keys_of(path: Path) -> list[tuple[str, ...]]:
+    """Return target, criterion, layer and class of all scores in a JSON file; none if it is no such file."""
+    from converters.errors import CnnVisError
+    from extract.importance.tables import all_scores
+
+    try:
+        target = json.loads(path.read_text(encoding="utf-8"))["target"]
+        return [(target, *key) for key in all_scores(path)]
+    except (OSError, CnnVisError, ValueError, KeyError, TypeError, RecursionError):
+        return []
+
+
+def note_other_scores(path: Path, model: Model, study: Study | None = None, target: str = "") -> None:
+    """Tell the user where scores are not those of a network; a table of them tells of none.
 
     Parameters
     ----------
@@ -158,6 +171,7 @@ def note_other_scores(path: Path, model: Model, study: Study | None = None, targ
     from .views import note
 
     if path.suffix.lower() == ".csv":
+        note(f"{path}: does not tell of which network these scores are; the JSON file beside it does")
         return
     own: dict[str, Any] = {"network": _network(model_facts(model))}
     if study is not None:

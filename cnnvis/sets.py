@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from .models import OpenedModel
     from .scoring_options import LabelledOptions
 
+CLASS = "class"
+"""What the target is called where each picture has the neuron of its class."""
+
 _MOST_NOTES = 10
 
 
@@ -167,19 +170,23 @@ def classes_shown(patterns: Sequence[str], known: Sequence[str]) -> list[str]:
     return list(found)
 
 
-def check_no_loss(path: Path, known: Iterable[tuple[str, ...]], made: Collection[tuple[str, ...]]) -> None:
+def check_no_loss(
+    path: Path, words: Sequence[str], known: Iterable[tuple[str, ...]], made: Collection[tuple[str, ...]]
+) -> None:
     """Refuse to replace a table of scores or curves by one that lacks some of them.
 
     Parameters
     ----------
     path : Path
         The table, for the error.
+    words : sequence of str
+        What is told of each score, such as criterion, layer and class.
     known, made : iterable and collection of tuple of str
-        What the table is of, such as criterion, layer and class, and what the new one is to be of.
+        That of those in the table, and of those in the new one.
     """
     lost = next((key for key in known if key not in made), None)
     if lost is not None:
-        what = ", ".join(map(repr, lost))
+        what = ", ".join(f"{word} {value!r}" for word, value in zip(words, lost, strict=True))
         raise click.ClickException(f"{path}: holds {what}, which would be lost: choose another -o")
 
 

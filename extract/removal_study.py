@@ -13,8 +13,9 @@ from .ablation import Ablation
 from .errors import ImageError, ModelError
 from .feeding import image_input
 from .filters import Filters
-from .importance import ALL, CRITERIA, Study, importance
-from .importance.criteria import OfWeights
+from .importance import ALL, Study, importance
+from .importance.criteria import random_scores
+from .importance.graph import on_the_way
 from .importance.streaming import feed
 from .labelled import NOT_FINITE, Fault, LabelledBatch, labelled_batches, refused
 from .parts import Input
@@ -40,14 +41,14 @@ class Trial(NamedTuple):
         The class whose scores and pictures count, or `ALL`.
     most : bool
         Whether the most important filter goes first, and not the least.
-    seed : int
+    order : int
         Of random orders, which one.
     """
 
     criterion: str
     label: str
     most: bool
-    seed: int = 0
+    order: int = 0
 
 
 def computed_scores(
@@ -66,11 +67,14 @@ def computed_scores(
     done : callable
         Is told how many pictures are done with, batch by batch.
     """
-    names = [name for name in dict.fromkeys([*study.criteria, ORACLE]) if name != RANDOM]
+    names = [name for name in study.criteria if name != RANDOM]
+    # nothing is compared with the oracle where all orders are random
+    names = [*dict.fromkeys([*names, ORACLE])] if names else []
     wanted = [(name, one.layer, label) for name in names for one in study.filters for label in labels]
     found = {key: known[key] for key in wanted if key in known}
     missing = tuple(name for name in names if any(key not in found for key in wanted if key[0] == name))
     if not missing:
+        done(len(study.order))
         return found, ()
     computed = importance(replace(study, criteria=missing, replicates=0), done=done)
     found |= {key: estimate.mean for key, estimate in computed.estimates.items() if key not in found}
@@ -78,7 +82,7 @@ def computed_scores(
 
 
 def trials(
-    study: Study, filters: Filters, labels: Sequence[str], scores: Scores, seeds: int
+    study: Study, filters: Filters, labels: Sequence[str], scores: Scores, orders: int
 ) -> dict[Trial, NDArray[np.intp]]:
     """Return all orders in which a layer's filters are to go.
 
@@ -92,22 +96,20 @@ def trials(
         The classes that are wanted, and `ALL`.
     scores : mapping
         As `computed_scores` gives them.
-    seeds : int
+    orders : int
         How many orders the criterion ``random`` stands for.
     """
     found: dict[tuple[str, str, int], NDArray[np.float64]] = {}
-    random = CRITERIA[RANDOM]
-    assert isinstance(random, OfWeights)
     for name in study.criteria:
         for label in labels:
             if name == RANDOM:
-                for seed in range(seeds):
-                    found[name, label, seed] = random.compute(filters, np.empty(0), study.seed + seed)
+                for number in range(orders):
+                    found[name, label, number] = random_scores(filters, study.seed, number)
             elif (name, filters.layer, label) in scores:
                 found[name, label, 0] = scores[name, filters.layer, label]
     return {
-        Trial(name, label, most, seed): most_first(own) if most else least_first(own)
-        for (name, label, seed), own in found.items()
+        Trial(name, label, most, number): most_first(own) if most else least_first(own)
+        for (name, label, number), own in found.items()
         for most in (False, True)
     }
 
@@ -239,5 +241,7 @@ def _batches(study: Study, target: Input, done: Callable[[int], object]) -> Iter
 
 
 def _input(study: Study) -> Input:
-    needed = Ablation(study.model, study.filters[0], scores_tensor(study)).inputs
-    return image_input(study.model, needed, study.fixed)
+    known = on_the_way(study.model, study.target)
+    return image_input(
+        study.model, [value for value in study.model.inputs if value.name in known], study.fixed
+    )

@@ -136,7 +136,15 @@ def weight_l2(filters: Filters, weight: NDArray[Any], seed: int) -> NDArray[np.f
 
 def random(filters: Filters, weight: NDArray[Any], seed: int) -> NDArray[np.float64]:
     """Numbers of 0..1 that mean nothing: what others must beat."""
-    return philox(filters.count, seed, zlib.crc32(filters.layer.encode()))
+    return random_scores(filters, seed)
+
+
+def random_scores(filters: Filters, seed: int, order: int = 0) -> NDArray[np.float64]:
+    """Return numbers of 0..1 for the filters of a layer, others for each seed, layer, and number of an order.
+
+    The numbers of order 0 are the criterion ``random``.
+    """
+    return philox(filters.count, seed, (order << 32) + zlib.crc32(filters.layer.encode()))
 
 
 CRITERIA: Mapping[str, OfPictures | OfWeights | ByRemoval] = {

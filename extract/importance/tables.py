@@ -17,6 +17,7 @@ from converters.errors import CnnVisError
 
 from ..arrays import one_line
 from ..errors import ImageError
+from ..removal import most_first
 from .moments import Estimate
 from .study import ALL, Importance
 
@@ -43,7 +44,7 @@ def normalized(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 def ranks(scores: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return 1 for a layer's highest score, 2 for the next, ...; equal ones in the filters' order."""
     result = np.empty(len(scores), np.intp)
-    result[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
+    result[most_first(scores)] = np.arange(1, len(scores) + 1)
     return result
 
 

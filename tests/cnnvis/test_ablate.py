@@ -68,8 +68,24 @@ def test_ablate_writes_tables_and_curves(cnnvis, net, pictures, tmp_path):
     assert row["error"] == row["error_without_least"] == 0.2
     assert row["pictures"] == COUNT
     assert table["all", "random"]["spread_least_first"] > 0
+    for (label, criterion), row in table.items():
+        for first in ("least", "most"):
+            own = [
+                c
+                for c in told["curves"]
+                if (c["class"], c["criterion"], c["first"]) == (label, criterion, first)
+            ]
+            assert [c["order"] for c in own] == list(range(3 if criterion == "random" else 1))
+            errors = np.array([c["wrong"] for c in own]) / own[0]["pictures"]
+            # all numbers from 0 to 8 are tried: the trapezoidal rule
+            areas = (errors.sum(axis=1) - (errors[:, 0] + errors[:, -1]) / 2) / 8
+            assert row[f"error_without_{first}"] == pytest.approx(errors[:, 1].mean())
+            assert row[f"area_{first}_first"] == pytest.approx(areas.mean())
+            spread = areas.std(ddof=1) if criterion == "random" else None
+            assert row[f"spread_{first}_first"] == (None if spread is None else pytest.approx(spread))
+    assert table["all", "taylor_act"]["area_least_first"] < table["all", "taylor_act"]["area_most_first"]
     curve = next(
-        c for c in told["curves"] if (c["criterion"], c["label"], c["most"]) == ("weight_l2", "all", False)
+        c for c in told["curves"] if (c["criterion"], c["class"], c["first"]) == ("weight_l2", "all", "least")
     )
     # no threshold removes all filters
     assert (curve["threshold"][0], curve["threshold"].pop()) == (0, None)
@@ -124,14 +140,32 @@ def test_no_run_replaces_what_it_does_not_make_again(cnnvis, net, pictures, tmp_
     run("importance", "--layer", "conv1", "--by", "act_mean,weight_l2")
     run("ablate", "--layer", "conv1", "--by", "weight_l2", "--show", "1")
     for command, words, lost in (
-        ("importance", ("--layer", "fc", "--by", "act_mean,weight_l2"), "'act_mean', 'conv1', '0'"),
-        ("importance", ("--layer", "conv1", "--by", "act_mean"), "'weight_l2', 'conv1', '0'"),
-        ("ablate", ("--layer", "conv1", "--by", "weight_l2"), "'1', 'weight_l2'"),
-        ("ablate", ("--layer", "conv1", "--by", "act_mean", "--show", "1"), "'all', 'weight_l2'"),
+        (
+            "importance",
+            ("--layer", "fc", "--by", "act_mean,weight_l2"),
+            "target 'class', criterion 'act_mean', layer 'conv1', class '0'",
+        ),
+        (
+            "importance",
+            ("--layer", "conv1", "--by", "act_mean"),
+            "target 'class', criterion 'weight_l2', layer 'conv1', class '0'",
+        ),
+        (
+            "ablate",
+            ("--layer", "conv1", "--by", "weight_l2"),
+            "target 'class', class '1', criterion 'weight_l2'",
+        ),
+        (
+            "ablate",
+            ("--layer", "conv1", "--by", "act_mean", "--show", "1"),
+            "target 'class', class 'all', criterion 'weight_l2'",
+        ),
     ):
         before = {path: path.read_bytes() for path in tmp_path.iterdir()}
         assert f"holds {lost}, which would be lost: choose another -o" in run(command, *words, code=2)
         assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    other = ("--layer", "conv1", "--by", "act_mean,weight_l2", "--target", "fc")
+    assert "holds target 'class'" in run("importance", *other, code=2)
     # the same again, and more, may be written
     run("importance", "--layer", "conv1", "--layer", "fc", "--by", "weight_l2,act_mean")
     run("ablate", "--layer", "conv1", "--by", "weight_l2,act_mean", "--show", "*")

@@ -53,7 +53,7 @@ def test_tables_pictures_and_volumes(cnnvis, net: Path, photos: Path, tmp_path: 
     stems = {Path(line).name for line in result.out}
     assert {"model-net_set-photos_importance.csv", "model-net_set-photos_importance.json"} < stems
     for label in ("all", "0", "1"):
-        start = f"model-net_layer-conv1_class-{label}"
+        start = f"model-net_set-photos_layer-conv1_class-{label}"
         assert {f"{start}_importance-grid.png", f"{start}_importance-ranks.png"} < stems
         assert f"{start}_by-grad_l2_importance.nrrd" in stems
     assert {path.name for path in out.iterdir()} == stems
@@ -67,7 +67,7 @@ def test_tables_pictures_and_volumes(cnnvis, net: Path, photos: Path, tmp_path: 
     lines = list(csv.DictReader((out / "model-net_set-photos_importance.csv").open()))
     assert len(lines) == 2 * 3 * 2
     assert [float(line["score"]) for line in lines[:2]] == scores["0"]["score"]
-    volume = read(out / "model-net_layer-conv1_class-1_by-grad_l2_importance.nrrd")
+    volume = read(out / "model-net_set-photos_layer-conv1_class-1_by-grad_l2_importance.nrrd")
     told = volume.facts["importance"]
     assert (told["criterion"], told["class"]) == ("grad_l2", "1")
     assert told["scores"] == dict(zip("01", scores["1"]["score"], strict=True))
@@ -84,7 +84,7 @@ def test_maps_carry_scores_and_are_ordered_by_them(cnnvis, net: Path, photos: Pa
     result = cnnvis("importance", net, *words, "--preprocess", "unit")
     assert result.code == 0
     scores = _table(tmp_path, net, "photos")["layers"]["conv1"]["scores"]["act_max"]["all"]["score"]
-    carried = read(tmp_path / "model-net_layer-conv1_class-all_by-act_max_importance.nrrd")
+    carried = read(tmp_path / "model-net_set-photos_layer-conv1_class-all_by-act_max_importance.nrrd")
     np.testing.assert_allclose(carried.data[:, 2, 3], scores[::-1], rtol=1e-6)
     write(Volume(data, facts={"layer": "conv1"}), tmp_path / "plain.nrrd")
     table = tmp_path / "model-net_set-photos_importance"
@@ -154,7 +154,7 @@ def test_what_is_left_out_is_told_and_all_else_is_done(
     document = _table(out, net, "photos")
     assert document["set"]["pictures"] == 5
     assert [one["name"] for one in document["left_out"]] == ["relu1", "7", "cat", "0/broken.png"]
-    assert (out / "model-net_layer-conv1_class-all_importance-grid.png").exists()
+    assert (out / "model-net_set-photos_layer-conv1_class-all_importance-grid.png").exists()
     assert not list(out.glob("*.state*"))
 
 
@@ -196,7 +196,7 @@ def test_names_that_are_no_utf8_or_hold_line_breaks_are_written_and_told(
     assert list(document["classes"]) == ["0", broken, odd]
     table = next(out.glob("*.csv")).read_text(encoding="utf-8")
     assert "conv1,caf\\udce9,grad_l2,0,2," in table
-    assert (out / "model-net_layer-conv1_class-caf%E9_importance-grid.png").exists()
+    assert (out / "model-net_set-photos_layer-conv1_class-caf%E9_importance-grid.png").exists()
 
 
 def test_layers_whose_filters_cannot_be_taken_apart_are_told(cnnvis, photos: Path, tmp_path: Path) -> None:

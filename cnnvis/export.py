@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from converters.errors import VolumeError
 
-from .views import note
+from .progress import note
 
 if TYPE_CHECKING:
     from converters import Volume

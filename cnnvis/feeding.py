@@ -25,7 +25,7 @@ def settings_of(
     from extract import PRESETS
     from extract.preprocessing import configure
 
-    from .views import note
+    from .progress import note
 
     if opened.knows_values(given):
         settings = opened.configure(given) or PRESETS["unit"]

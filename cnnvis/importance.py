@@ -284,7 +284,7 @@ def _kernels(study: Study, filters: Filters, z_spacing: str) -> list[Volume]:
     from extract.placement import slice_spacing
 
     from .kernels import by_outputs
-    from .views import note
+    from .progress import note
 
     weight = study.model.values([filters.weight])[filters.weight]
     (volume,) = lay_out_kernels(by_outputs(study.model, filters.weight, weight), "norm")

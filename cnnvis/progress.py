@@ -1,9 +1,10 @@
-"""A progress bar on standard error, for work of more than two seconds."""
+"""What a command tells on its way: notes, and a progress bar for work of more than two seconds."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 
 
@@ -17,3 +18,10 @@ def progress(total: int, what: str, quiet: bool) -> Iterator[Callable[..., objec
 
     with tqdm(total=total, desc=what, delay=2, file=sys.stderr, leave=False) as bar:
         yield bar.update
+
+
+def note(message: str) -> None:
+    """Tell the user something although the work goes on."""
+    from converters.errors import CnnVisWarning
+
+    warnings.warn(message, CnnVisWarning, stacklevel=2)

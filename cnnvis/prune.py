@@ -95,9 +95,9 @@ def command(
     from extract.importance.tables import all_scores, chosen_key
     from extract.pruning import save_pruned
 
+    from .progress import note
     from .provenance import model_facts, software, write_document
     from .score_files import note_other_scores
-    from .views import note
 
     ways = {"--filters": listed, "--number": number, "--fraction": fraction, "--below": below}
     told = [name for name, value in ways.items() if value is not None]

@@ -167,8 +167,8 @@ def note_other_scores(path: Path, model: Model, study: Study | None = None, targ
     target : str
         What the neuron is called then.
     """
+    from .progress import note
     from .provenance import model_facts
-    from .views import note
 
     if path.suffix.lower() == ".csv":
         note(f"{path}: does not tell of which network these scores are; the JSON file beside it does")

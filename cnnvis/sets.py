@@ -194,7 +194,7 @@ def tell_single(counts: Mapping[str, int]) -> None:
     """Say of which classes nothing is known about how far they vary."""
     from extract.importance import ALL
 
-    from .views import note
+    from .progress import note
 
     for label, count in counts.items():
         if count == 1 and label != ALL:
@@ -203,7 +203,7 @@ def tell_single(counts: Mapping[str, int]) -> None:
 
 def tell_faults(faults: Sequence[Fault], table: Path) -> None:
     """Say what is left out, and fail if anything is."""
-    from .views import note
+    from .progress import note
 
     if not faults:
         return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from converters.errors import CnnVisError
 
-from .views import note
+from .progress import note
 
 if TYPE_CHECKING:
     from converters import Volume

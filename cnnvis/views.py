@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from converters.errors import CnnVisWarning
+from .progress import note
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,11 +18,6 @@ if TYPE_CHECKING:
     from extract.placement import Roles
 
     from .slices import Slices
-
-
-def note(message: str) -> None:
-    """Tell the user something although the work goes on."""
-    warnings.warn(message, CnnVisWarning, stacklevel=2)
 
 
 def has_3d_maps(model: Model, tensors: Iterable[str]) -> bool:

@@ -2,8 +2,9 @@
 
 from .criteria import CRITERIA
 from .moments import Estimate
+from .scoring import Importance, importance
 from .state import StateFile
-from .study import ALL, Importance, Study, importance
+from .study import ALL, Study
 from .tables import Choice, normalized, ranks, read_scores, write_csv, write_json
 
 __all__ = [

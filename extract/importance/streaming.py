@@ -16,10 +16,10 @@ from ..parts import Input
 from .moments import Moments, poisson_weights
 from .rows import Table
 from .state import State, StateFile
+from .study import Study
 
 if TYPE_CHECKING:
     from ..activations import Feed
-    from .study import Study
 
 
 def passed(

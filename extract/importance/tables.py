@@ -19,7 +19,8 @@ from ..arrays import one_line
 from ..errors import ImageError
 from ..removal import most_first
 from .moments import Estimate
-from .study import ALL, Importance
+from .scoring import Importance
+from .study import ALL
 
 FORM = "cnnvis importance 1"
 COLUMNS = (

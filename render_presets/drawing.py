@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,12 @@ SMALLEST, LARGEST = (200, 150), 4096
 STRIP = 56
 _MARGIN, _BAR = 14, (200, 10)
 _SMOOTH = 48
+# So many digits tell every float64 from all others.
+_EXACT = 17
+# A few units in the last place of float32, of which one is 1.2e-7.
+_ROUNDING = 1e-6
+# How far beyond the ends round numbers count as inside, in steps.
+_EDGE = 1e-9
 _CAPTION = ("model", "image", "layer", "quantity", "target")
 _QUANTITIES = {"act": "activation", "grad": "gradient"}
 
@@ -75,17 +81,40 @@ def check_size(size: tuple[int, int]) -> None:
         raise PresetError(f"a picture has {least} to {LARGEST} x {LARGEST} pixels, not {width} x {height}")
 
 
-def number(value: float | np.floating) -> str:
+def number(value: float | np.floating, digits: int = 3) -> str:
     """Return a number as short as a legend wants it."""
-    return f"{value:.3g}" if value else "0"
+    return f"{value:.{digits}g}" if value else "0"
 
 
-def ticks(low: float, high: float, about: int) -> list[float]:
-    """Return round numbers between two values: at most about as many."""
-    rough = (high - low) / about
+def labels(values: Sequence[float]) -> list[str]:
+    """Return the numbers of an axis as short as they may be while each differs clearly from its neighbours.
+
+    Each is off by at most a tenth of the least distance of two values; round numbers as of `ticks` are exact.
+    """
+    distances = np.diff(sorted(set(values)))
+    most = distances.min() / 10 if distances.size else math.inf
+    forms = [[number(value, digits) for value in values] for digits in range(3, _EXACT + 1)]
+    near = [
+        form
+        for form in forms
+        if all(abs(float(text) - value) <= most for text, value in zip(form, values, strict=True))
+    ]
+    return min(near, key=lambda form: max(map(len, form), default=0))
+
+
+def alike(low: float, high: float) -> bool:
+    """Return whether values from low to high differ by no more than float32 rounds sums of their size."""
+    return high - low <= _ROUNDING * max(abs(low), abs(high))
+
+
+def ticks(low: float, high: float, about: int, least: float = 0.0) -> list[float]:
+    """Return round numbers between two values: at most about as many, at least so far apart."""
+    rough = max((high - low) / about, least)
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough)
-    return [step * count for count in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    # 0.3 / 0.1 is a little less than 3
+    first, last = math.ceil(low / step - _EDGE), math.floor(high / step + _EDGE)
+    return [step * count for count in range(first, last + 1)]
 
 
 def caption(volume: Volume) -> tuple[str, str]:

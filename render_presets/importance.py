@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from converters.layouts import near_square
 from converters.volume import Volume
 
-from .drawing import FAINT, INK, PAPER, fitting, font, number, printable, ticks
+from .drawing import FAINT, INK, PAPER, alike, fitting, font, labels, printable, ticks
 from .loading import load
 from .transfer import Fitted, fit
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _GAP, _HEAD, _TITLE, _TALL, _COLUMNS = 16, 36, 44, 3, 2
 _GRID, _BAR = 352, (120, 10)
 _PLOT, _AXIS, _TICKS = (704, 200), 56, 20
+# Least pixels between two numbers of filters.
+_APART = 6
 _SMALLEST, _LARGEST, _READABLE = 4, 44, 26
 _MARK, _WHISKER, _LINE = (253, 180, 98), (120, 126, 140), (52, 55, 63)
 # Upstream's grid for the 96 filters of CaffeNet's first layer.
@@ -67,7 +69,7 @@ def score_grids(rankings: Sequence[Ranking], heading: str) -> Image:
     PIL.Image.Image
         RGB. 96 filters are 6 rows of 16, others a near-square grid. Cells show the filters' numbers where
         there is room. Each grid has a colour scale of its own, from the lowest to the highest score, or
-        around zero where there are negative scores.
+        around zero where there are negative scores. Scores that differ only by rounding have one colour.
     """
     count = len(rankings[0].scores)
     rows, columns = _UPSTREAM.get(count) or near_square(count)
@@ -96,7 +98,7 @@ def ranked_plots(rankings: Sequence[Ranking], heading: str) -> Image:
     Returns
     -------
     PIL.Image.Image
-        RGB. Below the marks stand the numbers of filters, where there is room for all, of every few, else.
+        RGB. Below the marks stand the numbers of filters: of all where there is room, of every few elsewhere.
     """
     bars = " · bars: 95 % intervals" if any(ranking.low is not None for ranking in rankings) else ""
     return _panels(rankings, f"{heading}{bars}", (_PLOT[0], _PLOT[1] + _TICKS), _plot)
@@ -131,7 +133,7 @@ def _scale(scores: NDArray[np.float64]) -> Fitted:
     name = "signed" if low < -_NEGATIVE * max(high, 0.0) else "viridis"
     if name == "signed":
         low, high = -max(-low, high), max(-low, high)
-    elif low == high:
+    elif alike(low, high):
         low, high = min(low, 0.0), max(high, 0.0) or 1.0
     fitted = fit(load(name), Volume(scores.reshape(1, 1, -1).astype(np.float32)))
     start, end = fitted.range
@@ -163,8 +165,8 @@ def _bar(sheet: Image, scale: Fitted, corner: tuple[int, int]) -> None:
     row = np.rint(255 * scale.rgba(np.linspace(low, high, width))[:, :3]).astype(np.uint8)
     sheet.paste(Image.fromarray(np.repeat(row[np.newaxis], height, axis=0)), corner)
     pen = ImageDraw.Draw(sheet)
-    for at, anchor, value in ((x, "la", low), (x + width, "ra", high)):
-        pen.text((at, y + height + 3), number(value), FAINT, font(11), anchor=anchor)
+    for at, anchor, label in zip((x, x + width), ("la", "ra"), labels([low, high]), strict=True):
+        pen.text((at, y + height + 3), label, FAINT, font(11), anchor=anchor)
 
 
 def _plot(sheet: Image, ranking: Ranking, corner: tuple[int, int]) -> None:
@@ -182,10 +184,11 @@ def _plot(sheet: Image, ranking: Ranking, corner: tuple[int, int]) -> None:
     def height(value: float) -> float:
         return bottom - (value - low) / (high - low) * _PLOT[1]
 
-    for value in ticks(low, high, about=4):
+    values = ticks(low, high, about=4)
+    for value, label in zip(values, labels(values), strict=True):
         pen.line((left, height(value), right, height(value)), _LINE)
-        pen.text((left - 8, height(value)), number(value), FAINT, font(11), anchor="rm")
-    every = math.ceil(_TICKS / step)
+        pen.text((left - 8, height(value)), label, FAINT, font(11), anchor="rm")
+    every = _every(len(order), step)
     half = min(3.0, step / 2)
     for rank, own in enumerate(order.tolist()):
         middle, y = left + (rank + 0.5) * step, height(float(ranking.scores[own]))
@@ -195,3 +198,9 @@ def _plot(sheet: Image, ranking: Ranking, corner: tuple[int, int]) -> None:
         pen.rectangle((middle - half, y - 1, middle + half, y + 1), _MARK)
         if rank % every == 0:
             pen.text((middle, bottom + 4), str(own), INK, font(11), anchor="ma")
+
+
+def _every(count: int, step: float) -> int:
+    """Return of how many filters one is numbered, so that the numbers stand apart."""
+    widest = max(font(11).getlength(str(own)) for own in range(count))
+    return math.ceil((widest + _APART) / step)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from render_presets import load
-from render_presets.drawing import PAPER
+from render_presets.drawing import INK, PAPER, font
 from render_presets.importance import _MARK, Ranking, ranked_plots, score_grids
 
 # Where grids begin, and how far cells are apart, for up to 16 columns.
@@ -61,6 +61,25 @@ def test_marks_fall_from_left_to_right() -> None:
     # the highest mark lies below the highest end of an interval, at half its height
     bottom = 36 + 44 + 200
     assert tops[0] == pytest.approx(bottom - 200 / 2, abs=2)
+
+
+def test_scores_that_differ_by_rounding_have_one_colour() -> None:
+    few = np.arange(6.0)
+    for scores, colours in ((0.27 + few * 1e-9, 1), (few * 1e-9 - 0.27, 1), (0.27 + few * 1e-5, 6)):
+        cells = _grid(scores)[TOP + 4 : TOP + 2 * CELL : CELL, LEFT + 4 : LEFT + 3 * CELL : CELL]
+        assert len(np.unique(cells.reshape(6, 3), axis=0)) == colours
+
+
+@pytest.mark.parametrize("count", [2, 33, 150, 1000, 2500])
+def test_numbers_of_filters_stand_apart(count: int) -> None:
+    picture = np.asarray(ranked_plots([Ranking(np.arange(count, 0.0, -1), "k", "c")], "net"))
+    rows = picture[36 + 44 + 200 + 4 : 36 + 44 + 200 + 18]
+    inked = np.flatnonzero((np.abs(rows.astype(int) - INK).sum(axis=2) < 300).any(axis=0))
+    starts = np.flatnonzero(np.diff(inked, prepend=-9) > 3)
+    ends = np.append(starts[1:], len(inked)) - 1
+    widest = font(11).getlength("0" * len(str(count - 1)))
+    assert ((inked[ends] - inked[starts]) <= widest).all()
+    assert min(count, 15) <= len(starts)
 
 
 def test_many_rankings_stand_in_two_columns() -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from render_presets.curves import Line, Panel, curves
-from render_presets.drawing import PAPER, fitting, font
+from render_presets.curves import Line, Panel, _Axis, curves
+from render_presets.drawing import PAPER, alike, fitting, font, labels, ticks
+
+# Where the only panel's plot lies, and of two the one on the right.
+LEFT, TOP, WIDTH, HEIGHT = 72, 80, 400, 260
+RIGHT = LEFT + 472
 
 
-def drawn(*lines: Line, panels: int = 1) -> np.ndarray:
-    panel = Panel("title", "caption", "below", lines)
+def drawn(*lines: Line, panels: int = 1, **more: Any) -> np.ndarray:
+    panel = Panel("title", "caption", "below", lines, **more)
     return np.asarray(curves([panel] * panels, "heading")).astype(int)
 
 
@@ -65,6 +71,111 @@ def test_points_that_are_no_numbers_are_left_out():
     assert len(with_gap) > 200
     whole = ink(drawn(Line("one", X, X / 10)), SKY)[:-80]
     assert with_gap[:, 1].max() < whole[:, 1].max()
+
+
+def plot(picture: np.ndarray, left: int = LEFT) -> np.ndarray:
+    return picture[TOP : TOP + HEIGHT, left : left + WIDTH]
+
+
+def test_constant_percentages_lie_between_0_and_100():
+    for constant, place in ((0.0, 1.04), (60.0, 0.44), (100.0, 0.04)):
+        rows = ink(plot(drawn(Line("one", X, np.full(11, constant)), bounds=(0, 100))), SKY)[:, 0]
+        # the margins are 4 % each
+        assert rows.mean() + 0.5 == pytest.approx(place / 1.08 * HEIGHT, abs=1)
+
+
+@pytest.mark.parametrize("values", [60 + 0 * X, 0 * X - 2.5, 0 * X, 0.27 + 1e-8 * X])
+def test_other_constants_lie_in_the_middle(values: np.ndarray):
+    rows = ink(plot(drawn(Line("one", X, values))), SKY)[:, 0]
+    assert rows.mean() + 0.5 == pytest.approx(HEIGHT / 2, abs=1)
+    assert len(set(rows.tolist())) <= 3
+
+
+@pytest.mark.parametrize(
+    ("values", "most", "last"),
+    [([100, 100], 100, 100), ([0, 100], 100, 100), ([1, 98], 98, 80), ([1, 99], 98, 80)],
+)
+def test_no_tick_lies_beyond_the_bounds(values: list[int], most: float, last: float):
+    axis = _Axis.of(np.array(values, np.float64), 260, 0.04, (0, most))
+    assert axis.ticks[-1] == last
+    assert axis.at(most) == pytest.approx(260 * 1.04 / 1.08)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 33, 1000])
+def test_ticks_of_whole_numbers_are_whole(count: int):
+    found = _Axis.of(np.arange(count + 1.0), 400, 0, whole=True).ticks
+    assert all(tick.is_integer() and 0 <= tick <= count for tick in found)
+    assert min(count, 3) < len(found) <= 6
+
+
+def test_panels_of_a_group_compare():
+    whole, half = Line("one", X, X), Line("one", X, X / 2)
+
+    def top(group: str | None) -> float:
+        panels = [Panel("", "", "", [line], whole=True, group=group) for line in (whole, half)]
+        return ink(plot(np.asarray(curves(panels, "")).astype(int), RIGHT), SKY)[:, 0].min()
+
+    assert top("both") == pytest.approx(0.54 / 1.08 * HEIGHT, abs=2)
+    assert top(None) == pytest.approx(0.04 / 1.08 * HEIGHT, abs=2)
+
+
+def test_lines_at_the_ends_of_fractions_are_visible_and_whole_numbers_fill_the_width():
+    steps = Line("one", np.array([0, 0, 10.0, 10]), np.array([0, 5, 5, 10.0]))
+    for whole, free in ((False, 0.04 / 1.08 * WIDTH), (True, 0)):
+        columns = ink(plot(drawn(steps, whole=whole)), SKY)[:, 1]
+        assert columns.min() == pytest.approx(free, abs=1.5)
+        assert WIDTH - 1 - columns.max() == pytest.approx(free, abs=1.5)
+
+
+def test_equal_thresholds_are_a_line_in_the_middle_and_single_points_dots():
+    upright = ink(plot(drawn(Line("one", np.full(3, 0.5), np.arange(3.0)))), SKY)
+    assert upright[:, 1].mean() + 0.5 == pytest.approx(WIDTH / 2, abs=1)
+    assert len(upright) > 0.9 * HEIGHT
+    dot = ink(plot(drawn(Line("one", np.full(3, 0.5), np.full(3, 7.0)))), SKY)
+    assert (dot.mean(axis=0) + 0.5).tolist() == pytest.approx([HEIGHT / 2, WIDTH / 2], abs=1)
+
+
+@pytest.mark.parametrize(("x", "y"), [(X, X), (X, 0 * X), (0 * X, X), (X, -X)])
+def test_lines_that_coincide_are_all_visible(x: np.ndarray, y: np.ndarray):
+    # the third line, which only crosses them, moves the upright ones out of the middle
+    inside = plot(drawn(Line("one", x, y), Line("two", x, y), Line("three", X, 3 - X / 9)))
+    sky, orange = len(ink(inside, SKY)), len(ink(inside, ORANGE))
+    assert min(sky, orange) > 0.7 * max(sky, orange) > 70
+
+
+def test_long_names_end_in_the_picture():
+    picture = drawn(Line("long " * 90, X, X))
+    assert (picture[-30:, -12:] == PAPER).all()
+    assert (picture[-30:, -60:-20] != PAPER).any()
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ([0.2700, 0.2705, 0.2710], ["0.27", "0.2705", "0.271"]),
+        ([50000, 100000, 150000], ["50000", "100000", "150000"]),
+        ([1000, 1005, 1010], ["1000", "1005", "1010"]),
+        ([0, 2e6, 4e6], ["0", "2e+06", "4e+06"]),
+        ([-0.1, 0, 0.1, 0.1 * 3], ["-0.1", "0", "0.1", "0.3"]),
+        ([1 / 3, 2 / 3], ["0.333", "0.667"]),
+        ([1 / 3], ["0.333"]),
+        ([], []),
+    ],
+)
+def test_labels_are_short_and_differ(values: list[float], wanted: list[str]):
+    assert labels(values) == wanted
+
+
+def test_round_numbers_at_the_ends_are_ticks():
+    # 0.3 / 0.1 is a little less than 3 and 0.7 / 0.1 than 7
+    assert labels(ticks(0.3, 0.7, about=4)) == ["0.3", "0.4", "0.5", "0.6", "0.7"]
+
+
+def test_rounding_is_alike():
+    one = np.float32(0.27)
+    assert alike(float(one), float(np.nextafter(one, np.float32(1))))
+    assert not alike(0.27, 0.27001)
+    assert alike(0.0, 0.0)
 
 
 def test_headings_fit():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from render_presets.curves import Line, Panel
 
 FORM = "cnnvis ablate 1"
+_PERCENT = (0, 100)
 CURVES = (
     *("class", "criterion", "order", "first", "removed", "threshold"),
     *("pictures", "wrong", "error", "neuron"),
@@ -179,15 +180,15 @@ class RemovalFiles:
         for most in (False, True):
             title = f"{'Most' if most else 'Least'} important filter first"
             lines = list(_lines(curves, most, lambda curve: 100 * curve.error))
-            yield Panel(title, f"error in %, {pictures}", below, lines)
+            yield Panel(title, f"error in %, {pictures}", below, lines, _PERCENT, whole=True, group="error")
         for most in (False, True):
             title = f"{'Most' if most else 'Least'} important filter first"
             lines = list(_lines(curves, most, lambda curve: curve.neuron))
-            yield Panel(title, "mean of the right class's neuron", below, lines)
+            yield Panel(title, "mean of the right class's neuron", below, lines, whole=True, group="neuron")
         lines = list(self._by_threshold(filters, curves))
         if lines:
             caption = "error in % without all filters below a layer-normalized score"
-            yield Panel("By threshold", caption, "threshold", lines)
+            yield Panel("By threshold", caption, "threshold", lines, _PERCENT)
 
     def _by_threshold(self, filters: Filters, curves: Mapping[Trial, Curve]) -> Iterator[Line]:
         from extract.importance import normalized

@@ -196,6 +196,58 @@ def test_a_neuron_before_the_activation_function_is_of_the_maps_there(tmp_path: 
         np.testing.assert_allclose(rows[:, FILTERS:], lost, rtol=1e-5, atol=1e-6)
 
 
+# Layers as rows (N, 6) and (N, 7, 6), what follows them, and which tensor holds their maps.
+ROWS = {
+    "swish of normalized rows": (
+        2,
+        ["n = BatchNormalization c g h m v", "s = Sigmoid n", "y = Mul s n"],
+        "y",
+    ),
+    "constants of channels": (3, ["p = Mul c channels", "r = Relu p", "y = Add channels r"], "y"),
+    "constants of tokens": (3, ["r = Relu c", "y = Mul r tokens"], "r"),
+    "normalization of tokens": (3, ["r = Relu c", "y = BatchNormalization r g h m v"], "r"),
+}
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_maps_of_rows_have_their_channels_last(tmp_path: Path, case: str) -> None:
+    rank, steps, wanted = ROWS[case]
+    size = 7 if rank == 3 else 6
+    weights = {"rows": values(5, 6), "channels": values(1, 1, 6), "tokens": values(1, 7, 1)}
+    weights |= {name: np.abs(values(size)) for name in ("g", "h", "m", "v")}
+    nodes = [helper.make_node("MatMul", ["x", "rows"], ["c"], "fc"), *chain(*steps)]
+    shape = ["N", 7, 5] if rank == 3 else ["N", 5]
+    model = load_model(save(model_of(nodes, {"x": shape}, ["y"], weights), tmp_path))
+    (part,) = parts_of(model, find_filters(model, ["fc"]), "y")
+    assert part.maps == wanted
+
+
+@pytest.mark.parametrize("by_batch", [0, 1])
+def test_a_normalization_behind_the_activation_function_is_passed_unless_by_the_batch(
+    tmp_path: Path, by_batch: int
+) -> None:
+    statistics = {name: np.ones(FILTERS, np.float32) for name in ("g", "h", "m", "v")}
+    outputs = ["a", "am", "av"] if by_batch else ["a"]
+    norm = helper.make_node("BatchNormalization", ["r", *statistics], outputs, training_mode=by_batch)
+    nodes = [CONV, *chain("r = Relu c"), norm, *HEAD]
+    proto = model_of(nodes, {"x": ["N", *SIZE]}, ["y"], WEIGHTS | statistics)
+    model = load_model(save(proto, tmp_path))
+    (part,) = parts_of(model, find_filters(model, ["conv"]), None)
+    assert part.maps == ("r" if by_batch else "a")
+
+
+def test_a_trained_mobilenets_maps_are_behind_each_activation_function() -> None:
+    """The exporter wrote hard swish as Add, Clip, Mul and Div."""
+    model = load_model(trained("text-direction"))
+    found = {part.maps for part in parts_of(model, find_filters(model, ["*"]), None)}
+    makers = {node.output[0]: node for node in model.proto.graph.node}
+    swishes = {name for name in makers if name.startswith("hardswish_") and name.endswith(".tmp_0")}
+    swishes = {name for name in swishes if makers[name].op_type == "Div"}
+    bent = {name for name, node in makers.items() if node.op_type in ("Relu", "HardSigmoid")}
+    assert (len(swishes), len(bent)) == (18, 24)
+    assert found > swishes | bent
+
+
 def test_efficientnets_maps_are_behind_each_relu6_or_else_the_normalization() -> None:
     model = load_model(trained("efficientnet-lite0"))
     found = {part.filters.layer: part.maps for part in parts_of(model, find_filters(model, ["*"]), None)}

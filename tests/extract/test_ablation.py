@@ -314,15 +314,14 @@ FIXED = [
 NOT_FINITE = {
     "root": [node("Sqrt", ["c"], "p")],
     "quotient": [node("Softplus", ["c"], "s"), node("Div", ["s", "s"], "p")],
-    "quotient of a constant": [
-        *(node("Softplus", ["c"], "s"), node("Div", ["nothing", "s"], "z"), node("Add", ["z", "s"], "p")),
-    ],
+    "quotient of a constant": [node("Softplus", ["c"], "s"), node("Div", ["numbers", "s"], "p")],
 }
 
 
 @pytest.mark.parametrize("case", NOT_FINITE)
 def test_what_is_no_number_goes_with_its_filter(tmp_path, case):
-    weights = {**FULL, "b": np.array([-300, *[100] * 5], np.float32), "nothing": np.array(0, np.float32)}
+    weights = {**FULL, "b": np.array([-300, *[100] * 5], np.float32)}
+    weights["numbers"] = np.array([0, *[100] * 5], np.float32).reshape(6, 1, 1)
     proto = model_of([CONV, *NOT_FINITE[case], *HEAD], {"x": ["N", 3, 7, 11]}, ["y"], weights)
     model, x = load_model(save(proto, tmp_path)), values(4, 3, 7, 11)
     filters = filters_of(model, "c")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .channels import Flow
 from .graph import cut, reads
 from .model import Model
 from .naming import Names
@@ -20,16 +21,7 @@ if TYPE_CHECKING:
 
     from .filters import Filters
 
-# Operators that make each value of a channel of that channel alone, whatever else they read is constant, but
-# for those that may make of numbers what is none: from a sum of shares, that could not be taken away again.
-_OF_EACH_VALUE = frozenset(
-    {
-        *("Abs", "Add", "BatchNormalization", "Celu", "Clip", "Div", "Dropout", "Elu", "Erf", "Gelu"),
-        *("HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "Max", "Min", "Mish", "Mul", "Neg", "PRelu"),
-        *("Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Sub", "Tanh", "ThresholdedRelu"),
-    }
-)
-# These do so for pictures, with channels on their second axis.
+# Operators that work on each map by itself, of pictures with channels on their second axis.
 _OF_EACH_MAP = frozenset({"AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LpPool", "MaxPool"})
 # Numbers of an image, and of images that run together. Above, all channels' shares of the next layer take
 # more memory than they save time.
@@ -105,21 +97,16 @@ def split(model: Model, filters: Filters, output: str, shapes: Mapping[str, Shap
     import onnx
 
     nodes = cut(model.proto, [output]).graph.node
-    readers: dict[str, list[onnx.NodeProto]] = {}
-    for node in nodes:
-        for name in set(reads(node)):
-            readers.setdefault(name, []).append(node)
+    flow = Flow(nodes, model.constants, shapes)
     channels = filters.output
     axis = filters.channel_axis
-    while channels != output and len(readers.get(channels, ())) == 1:
-        (node,) = readers[channels]
-        if not _keeps_apart(node, channels, axis, model.constants, shapes):
-            break
-        channels = node.output[0]
-    behind = readers.get(channels, ())
+    # what is no number in one share could not be taken away again from their sum
+    while following := flow.behind(channels, filters, finite=True) or _pooled(flow, channels, axis):
+        channels = following
+    behind = flow.readers(channels)
     linear = None
-    if channels != output and len(behind) == 1:
-        linear = _linear(behind[0], readers, channels, axis, model, shapes, images)
+    if len(behind) == 1:
+        linear = _linear(behind[0], flow, channels, axis, model, images)
     if linear is None:
         return Split(model.proto, channels, axis, None, channels, _sides(nodes, channels, model.constants))
     proto = onnx.ModelProto()
@@ -129,24 +116,14 @@ def split(model: Model, filters: Filters, output: str, shapes: Mapping[str, Shap
     return Split(proto, parts, axis, linear.shares, linear.end, _sides(nodes, linear.end, model.constants))
 
 
-def _keeps_apart(
-    node: onnx.NodeProto,
-    channels: str,
-    axis: int,
-    constant: frozenset[str],
-    shapes: Mapping[str, Shape],
-) -> bool:
-    if node.domain not in ("", "ai.onnx") or any(n not in constant for n in reads(node) if n != channels):
-        return False
-    before, after = (shapes.get(name) for name in (channels, node.output[0]))
-    if before is None or after is None or len(before) != len(after) or list(node.input).count(channels) != 1:
-        return False
-    second = len(before) + axis == 1
-    if node.op_type in _OF_EACH_MAP:
-        return second
-    if node.op_type == "BatchNormalization":
-        return second and not any(a.name == "training_mode" and a.i for a in node.attribute)
-    return node.op_type in _OF_EACH_VALUE and before == after
+def _pooled(flow: Flow, channels: str, axis: int) -> str | None:
+    """Return what a pool makes of maps that it alone reads; None if there is none."""
+    behind = flow.readers(channels)
+    if len(behind) != 1 or behind[0].op_type not in _OF_EACH_MAP or behind[0].domain not in ("", "ai.onnx"):
+        return None
+    has_one_output = not any(flow.readers(name) for name in behind[0].output[1:])
+    on_second = len(flow.shapes.get(channels, ())) + axis == 1
+    return behind[0].output[0] if has_one_output and on_second else None
 
 
 def _sides(nodes: Sequence[onnx.NodeProto], end: str, constant: frozenset[str]) -> tuple[str, ...]:
@@ -184,18 +161,18 @@ class _Linear:
 
 def _linear(
     node: onnx.NodeProto,
-    readers: Mapping[str, Sequence[onnx.NodeProto]],
+    flow: Flow,
     channels: str,
     axis: int,
     model: Model,
-    shapes: Mapping[str, Shape],
     images: int,
 ) -> _Linear | None:
     """Return the linear layer that reads maps, if sums of its channels' shares save time."""
+    shapes = flow.shapes
     maps = _sizes(shapes, channels)
     if maps is None or len(maps) < 2 or len(maps) + axis:
         return None
-    product = None if node.op_type == "Conv" else _product(node, readers, maps, shapes)
+    product = None if node.op_type == "Conv" else _product(node, flow, maps)
     worker = product or node
     shape = _sizes(shapes, worker.output[0])
     if shape is None or not model.constants.issuperset(filter(None, worker.input[1:])):
@@ -218,17 +195,12 @@ def _linear(
     return _Linear(worker.output[0], matrix.reshape(len(matrix), *maps), {}, shares)
 
 
-def _product(
-    node: onnx.NodeProto,
-    readers: Mapping[str, Sequence[onnx.NodeProto]],
-    maps: tuple[int, ...],
-    shapes: Mapping[str, Shape],
-) -> onnx.NodeProto | None:
+def _product(node: onnx.NodeProto, flow: Flow, maps: tuple[int, ...]) -> onnx.NodeProto | None:
     """Return the matrix product of flattened maps of more than one value each; None if there is none."""
     flattens = node.op_type in ("Flatten", "Reshape") and math.prod(maps[1:]) > 1
-    if not flattens or _sizes(shapes, node.output[0]) != (math.prod(maps),):
+    if not flattens or _sizes(flow.shapes, node.output[0]) != (math.prod(maps),):
         return None
-    behind = readers.get(node.output[0], ())
+    behind = flow.readers(node.output[0])
     if (
         len(behind) != 1
         or behind[0].op_type not in ("Gemm", "MatMul")

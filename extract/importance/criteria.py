@@ -1,9 +1,11 @@
 """What makes a filter important: each criterion a small function in a table.
 
 n is the neuron: that of the picture's class before softmax, or the target. a is the map of a filter for a
-picture, behind normalization and activation function where those follow the layer directly; y is what the
-filter's weights w and bias b make before that. Sums run over the map's places p, or over the weights j. All
-but those of weights alone are means over pictures.
+picture, behind normalization and activation function where those follow the layer directly. That is as far as
+all that is made of the map goes through operators that work on each of its values by itself, with constants
+of one number or of one a channel, whatever these operators are and however many; and not beyond n. y is what
+the filter's weights w and bias b make before that. Sums run over the map's places p, or over the weights j.
+All but those of weights alone are means over pictures.
 """
 
 from __future__ import annotations

@@ -14,11 +14,12 @@ from ..activations import Extractor, feeds_of
 from ..apart import keeps_images_apart
 from ..batching import fixed_batch, in_batches
 from ..caffe.support import check_supported
+from ..channels import Flow
 from ..differentiate import SharedGradientError, backward
 from ..differentiate.upgrade import upgraded
 from ..errors import ModelError
 from ..filters import Filters
-from ..graph import cut, reads, tensors_of
+from ..graph import cut, tensors_of
 from ..model import Model
 from ..objective import with_objective
 from ..parts import Input
@@ -34,15 +35,6 @@ if TYPE_CHECKING:
 Neuron = Sequence[Target] | str | None
 """A target, the same for all pictures; or the class of each, in a tensor of scores, by default the network's
 own before softmax."""
-
-# Behind a layer, these still show its maps one by one.
-_SAME_MAPS = frozenset(
-    {
-        *("BatchNormalization", "Celu", "Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu"),
-        *("Mish", "PRelu", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Swish", "Tanh"),
-        "ThresholdedRelu",
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -62,7 +54,9 @@ class Part:
     bias : str or None
         The bias that this very node adds.
     maps : str
-        What its filters make of an image, behind the activation function.
+        What its filters make of an image, behind normalization and activation function: the last tensor that
+        `Flow.behind` leads to from what they make, of those that the neuron depends on. Behind a convolution,
+        a Relu and a batch normalization, in this order, it is what comes out of the latter.
     """
 
     filters: Filters
@@ -75,9 +69,16 @@ class Part:
     maps: str
 
 
-def part_of(model: Model, filters: Filters, shapes: Mapping[str, Any]) -> Part:
-    """Return a layer as the graph has it; `shapes` as `Model.shapes` gives them."""
-    (node,) = (node for node in model.proto.graph.node if filters.weight in reads(node))
+def parts_of(model: Model, filters: Sequence[Filters], target: Neuron) -> list[Part]:
+    """Return layers as the graph has them."""
+    shapes = model.shapes()
+    flow = Flow(model.proto.graph.node, model.constants, shapes)
+    reached = on_the_way(model, target)
+    return [_part_of(one, flow, reached) for one in filters]
+
+
+def _part_of(filters: Filters, flow: Flow, reached: set[str]) -> Part:
+    (node,) = flow.readers(filters.weight)
     given = {attribute.name: attribute for attribute in node.attribute}
     alpha, beta = (given[name].f if name in given else 1.0 for name in ("alpha", "beta"))
     is_rows = node.op_type == "Gemm" and not ("transA" in given and given["transA"].i)
@@ -85,21 +86,19 @@ def part_of(model: Model, filters: Filters, shapes: Mapping[str, Any]) -> Part:
         filters,
         node.input[0],
         node.output[0],
-        is_rows or (node.op_type == "MatMul" and len(shapes.get(node.input[0], ())) == 2),
+        is_rows or (node.op_type == "MatMul" and len(flow.shapes.get(node.input[0], ())) == 2),
         alpha,
         beta,
         node.input[2] if len(node.input) > 2 and node.input[2] else None,
-        _shown(model, filters.output),
+        _maps_of(filters, flow, reached),
     )
 
 
-def _shown(model: Model, tensor: str) -> str:
-    """Return what comes out of the normalization and activation function that alone read a tensor."""
-    while True:
-        readers = [node for node in model.proto.graph.node if tensor in reads(node)]
-        if len(readers) != 1 or readers[0].op_type not in _SAME_MAPS or readers[0].input[0] != tensor:
-            return tensor
-        tensor = readers[0].output[0]
+def _maps_of(filters: Filters, flow: Flow, reached: set[str]) -> str:
+    maps = filters.output
+    while (following := flow.behind(maps, filters)) in reached:
+        maps = following
+    return maps
 
 
 @dataclass

@@ -17,13 +17,16 @@ from ..model import Model
 from ..objective import with_objective
 from ..parts import Input
 from ..targets import Target
-from .criteria import CRITERIA, ByRemoval, OfPictures
-from .graph import Neuron, Statistics, check_classes, part_of, scores_of
+from .criteria import CRITERIA, ByRemoval, OfPictures, act_max, act_mean, taylor_act
+from .graph import Neuron, Statistics, check_classes, parts_of, scores_of
 
 if TYPE_CHECKING:
     from ..activations import Feed
 
 Columns = Mapping[tuple[str, str], slice]
+
+# The criteria that look at maps behind normalization and activation function.
+_OF_MAPS = (taylor_act, act_mean, act_max)
 
 
 class Source(Protocol):
@@ -55,6 +58,9 @@ class Table:
     ----------
     columns : dict of (str, str) to slice
         Which columns belong to a criterion and a layer.
+    maps : dict of str to str
+        For each layer the tensor that holds its maps, behind normalization and activation function; empty if
+        no criterion looks at them.
 
     Raises
     ------
@@ -72,11 +78,13 @@ class Table:
         in_one_pass = [name for name in criteria if isinstance(CRITERIA[name], OfPictures)]
         by_removal = [name for name in criteria if isinstance(CRITERIA[name], ByRemoval)]
         self.columns = _columns([*in_one_pass, *by_removal], filters)
+        self.maps: Mapping[str, str] = {}
         self._sources: list[Source] = []
         if in_one_pass:
-            shapes = model.shapes()
-            parts = [part_of(model, one, shapes) for one in filters]
+            parts = parts_of(model, filters, target)
             chosen = [c for c in (CRITERIA[name] for name in in_one_pass) if isinstance(c, OfPictures)]
+            if any(criterion.build in _OF_MAPS for criterion in chosen):
+                self.maps = {part.filters.layer: part.maps for part in parts}
             self._sources.append(Statistics(model, target, parts, chosen))
         if by_removal:
             self._sources.append(Drops(model, target, filters))

@@ -9,6 +9,7 @@ from onnx import helper, numpy_helper
 from extract import ImageError, ModelError, activations, load_model
 from extract.ablation import Ablation
 from extract.filters import filters_of
+from extract.splitting import split
 from tests.extract.nets import model_of, save
 
 RNG = np.random.default_rng(11)
@@ -110,6 +111,33 @@ CASES = {
             node("Add", ["q", "a"], "y"),
         ],
         {"w": W["w"], **SECOND, "u": values(6, 5, 3, 1)},
+        (3, 7, 11),
+    ),
+    "GELU of several nodes": (
+        [
+            *(
+                CONV,
+                node("Div", ["c", "root"], "d"),
+                node("Erf", ["d"], "e"),
+                node("Add", ["e", "half"], "g"),
+            ),
+            *(node("Mul", ["c", "g"], "p"), *HEAD),
+        ],
+        {**FULL, "root": np.array(1.5, np.float32), "half": values(6, 1, 1)},
+        (3, 7, 11),
+    ),
+    "constants of places": (
+        [CONV, node("Mul", ["c", "places"], "p"), *HEAD],
+        {**FULL, "places": values(6, 6, 5)},
+        (3, 7, 11),
+    ),
+    "a gate that goes around": (
+        [
+            *(CONV, node("Sigmoid", ["c"], "s"), node("Mul", ["c", "s"], "r")),
+            *(node("GlobalAveragePool", ["r"], "g"), node("Conv", ["g", "v6"], "e")),
+            *(node("Mul", ["r", "e"], "p"), *HEAD),
+        ],
+        {**FULL, "v6": values(6, 6, 1, 1)},
         (3, 7, 11),
     ),
     "two readers": ([CONV, node("Tanh", ["c"], "t"), node("Mul", ["c", "t"], "p"), *HEAD], FULL, (3, 7, 11)),
@@ -282,14 +310,26 @@ FIXED = [
 ]
 
 
-def test_what_is_no_number_goes_with_its_filter(tmp_path):
-    weights = {**FULL, "b": np.array([-100, *[100] * 5], np.float32)}
-    proto = model_of([CONV, node("Sqrt", ["c"], "p"), *HEAD], {"x": ["N", 3, 7, 11]}, ["y"], weights)
+# of large negative numbers, NaN: a root, and 0 / 0
+NOT_FINITE = {
+    "root": [node("Sqrt", ["c"], "p")],
+    "quotient": [node("Softplus", ["c"], "s"), node("Div", ["s", "s"], "p")],
+    "quotient of a constant": [node("Softplus", ["c"], "s"), node("Div", ["numbers", "s"], "p")],
+}
+
+
+@pytest.mark.parametrize("case", NOT_FINITE)
+def test_what_is_no_number_goes_with_its_filter(tmp_path, case):
+    weights = {**FULL, "b": np.array([-300, *[100] * 5], np.float32)}
+    weights["numbers"] = np.array([0, *[100] * 5], np.float32).reshape(6, 1, 1)
+    proto = model_of([CONV, *NOT_FINITE[case], *HEAD], {"x": ["N", 3, 7, 11]}, ["y"], weights)
     model, x = load_model(save(proto, tmp_path)), values(4, 3, 7, 11)
     filters = filters_of(model, "c")
     got = Ablation(model, filters, "tensor:y").run(x, SINGLE)
     assert np.isnan(got[:, [0, 2]]).all()
-    np.testing.assert_allclose(got[:, 1], zeroed(tmp_path, proto, filters, [0], x), rtol=1e-5, atol=2e-5)
+    # sums of 180 float32 products in another order
+    expected = zeroed(tmp_path, proto, filters, [0], x)
+    np.testing.assert_allclose(got[:, 1], expected, rtol=1e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("case", FIXED)
@@ -349,6 +389,14 @@ def test_maps_become_what_they_are_told_to(tmp_path, case):
         fed = np.moveaxis(changed, 0, filters.channel_axis)
         expected = activations(model, {"x": x, f"tensor:{filters.output}": fed}, ["tensor:y"])["tensor:y"]
         np.testing.assert_allclose(got[:, number], expected, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("case", ["two readers", "GELU of several nodes"])
+def test_channels_are_apart_behind_functions_of_several_nodes(tmp_path, case):
+    _, model, _ = network(tmp_path, case)
+    shapes = model.shapes({"x": (1, 3, 7, 11)})
+    parts = split(model, filters_of(model, "c"), "y", shapes)
+    assert (parts.channels, parts.end, parts.sides) == ("y:shares", "y", ())
 
 
 def test_what_is_shared_runs_once(tmp_path, monkeypatch):

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from ..errors import ModelError
 from ..filters import Filters
 from ..model import Model
-from .graph import Part, Sketch
 from .moments import philox
+from .sketch import Part, Sketch
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,13 @@ class OfPictures:
         Adds the nodes that compute it for a layer, and returns the tensor: shape (N, filters).
     says : str
         What it is, in a few words.
+    of_maps : bool
+        Whether it looks at the maps behind normalization and activation function.
     """
 
     build: Callable[[Sketch, Part], str]
     says: str
+    of_maps: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,10 +154,10 @@ def random_scores(filters: Filters, seed: int, order: int = 0) -> NDArray[np.flo
 
 CRITERIA: Mapping[str, OfPictures | OfWeights | ByRemoval] = {
     "grad_l2": OfPictures(grad_l2, "norm of d neuron / d weights"),
-    "taylor_act": OfPictures(taylor_act, "|sum of activation * gradient|"),
+    "taylor_act": OfPictures(taylor_act, "|sum of activation * gradient|", of_maps=True),
     "taylor_weight": OfPictures(taylor_weight, "|sum of weight * gradient|"),
-    "act_mean": OfPictures(act_mean, "mean activation"),
-    "act_max": OfPictures(act_max, "largest activation"),
+    "act_mean": OfPictures(act_mean, "mean activation", of_maps=True),
+    "act_max": OfPictures(act_max, "largest activation", of_maps=True),
     "weight_l2": OfWeights(weight_l2, "norm of the weights"),
     "random": OfWeights(random, "random numbers"),
     # n with all filters minus n without this one: weights and bias 0. What all others try to foretell.

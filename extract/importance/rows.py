@@ -17,16 +17,13 @@ from ..model import Model
 from ..objective import with_objective
 from ..parts import Input
 from ..targets import Target
-from .criteria import CRITERIA, ByRemoval, OfPictures, act_max, act_mean, taylor_act
+from .criteria import CRITERIA, ByRemoval, OfPictures
 from .graph import Neuron, Statistics, check_classes, parts_of, scores_of
 
 if TYPE_CHECKING:
     from ..activations import Feed
 
 Columns = Mapping[tuple[str, str], slice]
-
-# The criteria that look at maps behind normalization and activation function.
-_OF_MAPS = (taylor_act, act_mean, act_max)
 
 
 class Source(Protocol):
@@ -83,7 +80,7 @@ class Table:
         if in_one_pass:
             parts = parts_of(model, filters, target)
             chosen = [c for c in (CRITERIA[name] for name in in_one_pass) if isinstance(c, OfPictures)]
-            if any(criterion.build in _OF_MAPS for criterion in chosen):
+            if any(criterion.of_maps for criterion in chosen):
                 self.maps = {part.filters.layer: part.maps for part in parts}
             self._sources.append(Statistics(model, target, parts, chosen))
         if by_removal:

@@ -38,6 +38,8 @@ class Importance:
         What was left out.
     contents : str
         SHA-256 over names, labels and SHA-256 of all pictures that were read.
+    maps : mapping of str to str
+        For each layer the tensor that criteria of maps looked at; empty if there were none.
     """
 
     study: Study
@@ -45,6 +47,7 @@ class Importance:
     counts: Mapping[str, int]
     faults: tuple[Fault, ...]
     contents: str
+    maps: Mapping[str, str]
 
 
 def importance(
@@ -93,7 +96,8 @@ def importance(
         for label in estimates
     }
     counts = {label: estimate.count for label, estimate in estimates.items()}
-    return Importance(study, ordered, counts, (*study.pictures.faults, *state.faults), state.contents)
+    faults = (*study.pictures.faults, *state.faults)
+    return Importance(study, ordered, counts, faults, state.contents, table.maps)
 
 
 def _kept(keep: StateFile | None, key: str, total: int) -> State | None:

@@ -54,10 +54,10 @@ def write_json(found: Importance, facts: Mapping[str, Any], file: TextIO) -> Non
 
     Keys are ``form``: `FORM`; ``set``: its name, how many ``pictures`` counted, and the SHA-256 of
     ``contents``; ``classes``: for each its ``neuron`` and ``pictures``; ``left_out``: pictures, with their
-    reasons; ``settings``; and ``layers``: for each ``filters``, how many there are, and ``scores``, by
-    criterion and class (all pictures together: "all"), lists with a value a filter: ``score``;
-    ``standard_error``, ``low`` and ``high``, the 95 % interval by bootstrap, or null; ``normalized``: divided
-    by the layer's norm; and ``rank``, 1 for the most important.
+    reasons; ``settings``; and ``layers``: for each ``filters``, how many there are; ``maps``, the tensor that
+    criteria of maps look at, or null; and ``scores``, by criterion and class (all pictures together: "all"),
+    lists with a value a filter: ``score``; ``standard_error``, ``low`` and ``high``, the 95 % interval by
+    bootstrap, or null; ``normalized``: divided by the layer's norm; and ``rank``, 1 for the most important.
 
     Parameters
     ----------
@@ -72,7 +72,8 @@ def write_json(found: Importance, facts: Mapping[str, Any], file: TextIO) -> Non
     file.write(head.removesuffix("\n}") + ',\n "layers": {')
     counts = {filters.layer: filters.count for filters in found.study.filters}
     for layer, in_layer in _grouped(found.estimates.items(), lambda item: item[0][1], file):
-        file.write(f'\n  {_text(layer)}: {{"filters": {counts[layer]}, "scores": {{')
+        maps = json.dumps(found.maps.get(layer), ensure_ascii=False)
+        file.write(f'\n  {_text(layer)}: {{"filters": {counts[layer]}, "maps": {maps}, "scores": {{')
         for criterion, by_class in _grouped(in_layer, lambda item: item[0][0], file):
             file.write(f"\n   {_text(criterion)}: {{")
             for label, items in _grouped(by_class, lambda item: item[0][2], file):

@@ -188,6 +188,8 @@ def test_scores_come_back_from_json_and_csv(found: Importance, tmp_path: Path) -
         write_json(found, {"model": {"file": "net"}}, file)
     whole = json.loads((tmp_path / "s.json").read_text())
     assert (list(whole)[:3], list(whole)[-1]) == (["form", "model", "set"], "layers")
+    assert {layer: own["maps"] for layer, own in whole["layers"].items()} == found.maps
+    assert found.maps
     assert {
         (criterion, layer, label): lists["score"]
         for layer, own in whole["layers"].items()

@@ -131,7 +131,13 @@ def command(
         seed=seed,
     )
     wanted = [ALL, *(label for label in classes_shown(shown, [ALL, *study.neurons]) if label != ALL)]
-    given = {} if scores is None else known_scores(scores, study, target or CLASS)
+    facts: dict[str, Any] = {
+        "model": model_facts(study.model),
+        "target": target or CLASS,
+        **feed_facts(feeds),
+        **software(),
+    }
+    given = {} if scores is None else known_scores(scores, study, facts)
     made = set(itertools.product([target or CLASS], wanted, study.criteria))
     for one in study.filters:
         table = out / f"{stem(study, one, replace, 'removal')}.json"
@@ -145,21 +151,15 @@ def command(
         removed = {one.layer: numbers_to_remove(one.count, points) for one in study.filters}
         curves, of_pictures = removal_curves(study, orders, removed, maps, done)
     faults = tuple(dict.fromkeys((*of_set, *study.pictures.faults, *of_scores, *of_pictures)))
-    facts: dict[str, Any] = {
-        "model": model_facts(study.model),
-        "target": target or CLASS,
-        **feed_facts(feeds),
-        **software(),
-        "settings": {
-            "scores": None if scores is None else {"file": scores.name, "sha256": sha256(scores)},
-            "replace": replace,
-            "points": points,
-            "orders of random": orders_of_random,
-            "seed": seed,
-            "preprocessing": study.preprocessing.facts,
-        },
+    settings = {
+        "scores": None if scores is None else {"file": scores.name, "sha256": sha256(scores)},
+        "replace": replace,
+        "points": points,
+        "orders of random": orders_of_random,
+        "seed": seed,
+        "preprocessing": study.preprocessing.facts,
     }
-    files = RemovalFiles(study, found, curves, faults, facts, out, replace)
+    files = RemovalFiles(study, found, curves, faults, {**facts, "settings": settings}, out, replace)
     tables = [path for one in study.filters for path in files.tables(one)]
     options.print_paths(tables)
     for one in study.filters:
@@ -179,7 +179,7 @@ def score_tensor(model: Model, name: str) -> str:
     return tensor
 
 
-def known_scores(path: Path, study: Study, target: str) -> Scores:
+def known_scores(path: Path, study: Study, facts: Mapping[str, Any]) -> Scores:
     """Return those of a study's scores that a file has.
 
     Raises
@@ -194,7 +194,7 @@ def known_scores(path: Path, study: Study, target: str) -> Scores:
 
     from .score_files import note_other_scores
 
-    note_other_scores(path, study.model, study, target)
+    note_other_scores(path, study.model, study, facts)
     counts = {one.layer: one.count for one in study.filters}
     found: Mapping[tuple[str, str, str], Any] = all_scores(path)
     for (_, layer, _), values in found.items():

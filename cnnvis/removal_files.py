@@ -102,7 +102,7 @@ class RemovalFiles:
                 yield [
                     *_told(trial).values(),
                     *(removed, thresholds[place], curve.pictures, int(curve.wrong[place])),
-                    *(float(curve.error[place]), float(curve.neuron[place])),
+                    *(float(curve.error[place]), _finite(float(curve.neuron[place]))),
                 ]
 
     def _thresholds(self, filters: Filters, trial: Trial, curve: Curve) -> list[float | None]:

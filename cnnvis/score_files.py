@@ -120,9 +120,11 @@ class ScoreFiles:
         )
 
     def _heading(self, filters: Filters, label: str) -> str:
+        from extract.importance import ALL
+
         count = self.found.counts[label]
         number = "" if not count else "1 picture" if count == 1 else f"{count:,} pictures"
-        who = f"all {number}" if label == "all" else f"class {label}, {number}"
+        who = f"all {number}" if label == ALL else f"class {label}, {number}"
         whose = f"importance for {who}" if count else "importance"
         return f"{self.found.study.model.path.stem} · {filters.layer} · {whose}"
 
@@ -153,8 +155,10 @@ def keys_of(path: Path) -> list[tuple[str, ...]]:
         return []
 
 
-def note_other_scores(path: Path, model: Model, study: Study | None = None, target: str = "") -> None:
-    """Tell the user where scores are not those of a network; a table of them tells of none.
+def note_other_scores(
+    path: Path, model: Model, study: Study | None = None, facts: Mapping[str, Any] | None = None
+) -> None:
+    """Tell the user where scores are not those of a network, or not of a study, or do not tell it.
 
     Parameters
     ----------
@@ -163,34 +167,46 @@ def note_other_scores(path: Path, model: Model, study: Study | None = None, targ
     model : Model
         The network that they are used for.
     study : Study, optional
-        Of which the set and the preprocessing are to be the scores' too.
-    target : str
-        What the neuron is called then.
+        Of which the set, the classes and the preprocessing are to be the scores' too.
+    facts : mapping, optional
+        What the study's own files tell: ``target`` and ``feeds``.
     """
     from .progress import note
     from .provenance import model_facts
 
-    if path.suffix.lower() == ".csv":
-        note(f"{path}: does not tell of which network these scores are; the JSON file beside it does")
-        return
     own: dict[str, Any] = {"network": _network(model_facts(model))}
-    if study is not None:
-        preprocessing = json.loads(json.dumps(study.preprocessing.facts))
-        own |= {"neuron": target, "set": study.pictures.path.name, "preprocessing": preprocessing}
+    if study is not None and facts is not None:
+        own |= {
+            "neuron": facts["target"],
+            "set": study.pictures.path.name,
+            "preprocessing": json.loads(json.dumps(study.preprocessing.facts)),
+            "feed": facts.get("feeds"),
+        }
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = {} if path.suffix.lower() == ".csv" else json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        # whoever reads the scores says what is wrong with the file
+        return
+    try:
         has = {
             "network": _network(told["model"]),
             "neuron": told["target"],
             "set": told["set"]["name"],
             "preprocessing": told["settings"]["preprocessing"],
+            "feed": told.get("feeds"),
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        # whoever reads the scores says what is wrong with the file
+        classes = {label: of_class["neuron"] for label, of_class in told["classes"].items()}
+    except (KeyError, TypeError, AttributeError):
+        beside = path.with_suffix(".json")
+        more = f"; {beside.name} does" if beside != path and beside.exists() else ""
+        note(f"{path}: does not tell of which network and pictures these scores are{more}")
         return
     for what, value in own.items():
         if has[what] != value:
             note(f"{path}: are scores of another {what} than here, for {model.path}")
+    if study is not None and study.by_class:
+        for label in [one for one in study.neurons if classes.get(one) not in (None, study.neurons[one])]:
+            note(f"{path}: class {label!r} is neuron {classes[label]} there, and {study.neurons[label]} here")
 
 
 def _network(facts: Mapping[str, Any]) -> tuple[object, object]:

@@ -23,7 +23,7 @@ from .label_table import COLUMNS, REST, read_rows
 from .preprocessing import Preprocessing
 from .sources import ImageSource, find_images, natural_order
 
-NOT_FINITE = "its values or gradients are NaN or infinite"
+NOT_FINITE = "its values or gradients, or its values without a filter, are NaN or infinite"
 """Why a picture is refused of which a network makes what is no number."""
 
 
@@ -154,6 +154,11 @@ def read_labelled(path: Path, labels: Path | None = None, pattern: str | None = 
             raise ImageError(f"{path}: this table has labels of its own")
         return replace(_by_table(path.parent, path), path=path)
     return _by_arrays(path, labels)
+
+
+def nothing_counts(pictures: LabelledSet, label: str) -> Fault:
+    """Return the fault of a class of which no picture counts."""
+    return Fault(label, f"{pictures.path}: no picture of class {label!r} counts")
 
 
 def refused(pictures: LabelledSet, number: int, reason: object) -> Fault:

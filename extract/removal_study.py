@@ -17,7 +17,7 @@ from .importance import ALL, Study, importance
 from .importance.criteria import random_scores
 from .importance.graph import on_the_way
 from .importance.streaming import feed
-from .labelled import NOT_FINITE, Fault, LabelledBatch, labelled_batches, refused
+from .labelled import NOT_FINITE, Fault, LabelledBatch, labelled_batches, nothing_counts, refused
 from .parts import Input
 from .removal import Curve, Removal, least_first, most_first
 
@@ -155,11 +155,12 @@ def removal_curves(
         faults += batch.faults
         labels = [study.pictures.labels[number] for number in batch.numbers]
         whose = np.array([label if label in shown else ALL for label in labels])
+        x = batch.x if labels else np.empty(0, np.float32)
         for name in dict.fromkeys(whose.tolist()):
             own = np.flatnonzero(whose == name)
             numbers = [batch.numbers[place] for place in own.tolist()]
             try:
-                counted = _counted(study, removals.values(), name, numbers, feed(study, target, batch.x[own]))
+                counted = _counted(study, removals.values(), name, numbers, feed(study, target, x[own]))
             except ModelError as error:
                 if not target.is_open:
                     raise
@@ -168,6 +169,8 @@ def removal_curves(
             left_out = [number for number, good in zip(numbers, counted.tolist(), strict=True) if not good]
             faults += [refused(study.pictures, number, NOT_FINITE) for number in left_out]
     curves = {layer: removal.curves() for layer, removal in removals.items()}
+    seen = {trial.label for own in curves.values() for trial in own}
+    faults += [nothing_counts(study.pictures, label) for label in study.neurons if label in shown - seen]
     if not any(curves.values()):
         raise ImageError(f"{study.pictures.path}: no picture of this set counts: {faults[0].reason}")
     return curves, tuple(faults)
@@ -211,19 +214,13 @@ def mean_maps(
             if not target.is_open:
                 raise
             continue
-        own = {one.layer: np.moveaxis(values[names[one.layer]], one.channel_axis, 1) for one in study.filters}
-        # the curves leave out the others, and tell it
-        finite = np.all([_are_finite(maps) for maps in own.values()], axis=0)
-        for layer, maps in own.items():
-            rows = maps[finite].reshape(int(finite.sum()), len(sums[layer]), -1)
-            sums[layer] += rows.sum(axis=(0, 2), dtype=np.float64)
-            counts[layer] += rows.shape[0] * rows.shape[2]
+        for one in study.filters:
+            maps = np.moveaxis(values[names[one.layer]], one.channel_axis, 1)
+            # the curves leave out the others, and tell it
+            finite = maps[np.isfinite(maps).reshape(len(maps), -1).all(axis=1)]
+            sums[one.layer] += finite.sum(axis=(0, *range(2, maps.ndim)), dtype=np.float64)
+            counts[one.layer] += finite.size // one.count
     return {layer: (total / max(counts[layer], 1)).astype(np.float32) for layer, total in sums.items()}
-
-
-def _are_finite(maps: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return of which images all values are finite."""
-    return np.asarray(np.isfinite(maps).reshape(len(maps), -1).all(axis=1))
 
 
 def _batches(study: Study, target: Input, done: Callable[[int], object]) -> Iterator[LabelledBatch]:

@@ -18,8 +18,11 @@ from .criteria import CRITERIA, OfWeights, score_weights
 from .moments import Estimate
 from .rows import Table
 from .state import State, StateFile, key_of
-from .streaming import passed
+from .streaming import one_pass
 from .study import ALL, Study
+
+# Counts up where a change of the code changes scores: what an older version has begun then begins anew.
+_METHOD = "2"
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +81,13 @@ def importance(
     table = Table(study.model, study.target, study.filters, study.criteria)
     state = State.fresh(table.width, study.replicates)
     if table.columns:
-        key = key_of(_facts(study)) if keep else ""
-        state = passed(study, table, _kept(keep, key, len(study.order)) or state, keep, key, done)
-    estimates = {**state.done, ALL: state.overall.estimate()}
+        key = key_of({**_facts(study), "maps": dict(table.maps)}) if keep else ""
+        state = one_pass(study, table, _kept(keep, key, len(study.order)) or state, keep, key, done)
+        estimates = {**state.done, ALL: state.overall.estimate()}
+    else:
+        # criteria that look at no picture say the same of all classes
+        estimates = dict.fromkeys([*study.neurons, ALL], state.overall.estimate())
+        done(len(study.order))
     found = {
         (criterion, layer, label): estimate.part(place)
         for (criterion, layer), place in table.columns.items()
@@ -120,12 +127,12 @@ def _of_weights(study: Study, filters: Filters) -> dict[str, Estimate]:
 
 
 def _facts(study: Study) -> dict[str, Any]:
-    """Return all that the numbers depend on."""
+    """Return all that the numbers depend on, the code included."""
     import onnx
     import onnxruntime
 
     return {
-        "versions": [module.__version__ for module in (np, onnx, onnxruntime)],
+        "versions": [_METHOD, *(module.__version__ for module in (np, onnx, onnxruntime))],
         "model": [sha256(file) for file in study.model.source.files],
         "set": study.pictures.identity,
         "neurons": dict(study.neurons),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import ImageError, ModelError
 from ..feeding import image_input
-from ..labelled import NOT_FINITE, Fault, LabelledBatch, labelled_batches, refused
+from ..labelled import NOT_FINITE, LabelledBatch, labelled_batches, nothing_counts, refused
 from ..parts import Input
 from .moments import Moments, poisson_weights
 from .rows import Table
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..activations import Feed
 
 
-def passed(
+def one_pass(
     study: Study,
     table: Table,
     state: State,
@@ -127,7 +127,7 @@ def _close(state: State, study: Study, label: str) -> None:
     if state.current.count:
         state.done[label] = state.current.estimate()
     else:
-        state.faults.append(Fault(label, f"{study.pictures.path}: no picture of class {label!r} counts"))
+        state.faults.append(nothing_counts(study.pictures, label))
     state.current = Moments(state.current.columns, study.replicates)
 
 

@@ -172,6 +172,21 @@ def test_no_run_replaces_what_it_does_not_make_again(cnnvis, net, pictures, tmp_
     run("ablate", "--layer", "conv1", "--by", "act_mean", "--replace", "mean")
 
 
+def test_norms_of_weights_are_scores_of_every_class(cnnvis, net, pictures, tmp_path):
+    words = ("--set", pictures, "--layer", "conv1")
+    by = ("--by", "weight_l2", "--show", "1")
+    result = cnnvis("importance", net, *words, *by, "-o", tmp_path / "scores")
+    assert result.code == 0
+    assert any(line.endswith("_class-1_importance-grid.png") for line in result.out)
+    assert cnnvis("importance", net, *words, "--by", "act_mean,ablation", "-o", tmp_path).code == 0
+    (scores,) = tmp_path.glob("*_importance.json")
+    by = ("--by", "weight_l2,act_mean", "--show", "1", "--scores", scores)
+    assert cnnvis("ablate", net, *words, *by, "-o", tmp_path / "out").code == 0
+    (table,) = (tmp_path / "out").glob("*_removal.json")
+    rows = {(row["class"], row["criterion"]) for row in json.loads(table.read_text())["table"]}
+    assert rows == {(a, b) for a in ("all", "1") for b in ("weight_l2", "act_mean", "random")}
+
+
 def test_scores_of_something_else_are_told(cnnvis, net, pictures, tmp_path):
     words = ("--layer", "conv1", "--by", "act_mean,ablation")
     assert cnnvis("importance", net, "--set", pictures, *words, "-o", tmp_path).code == 0
@@ -185,6 +200,13 @@ def test_scores_of_something_else_are_told(cnnvis, net, pictures, tmp_path):
     assert "another network" not in err
     err = cnnvis("ablate", net, "--set", pictures, *words, "--target", "fc", "-o", tmp_path / "fc").err
     assert f"{scores}: are scores of another neuron than here" in err
+    swapped = ("--class", "0=2", "--class", "2=0")
+    err = cnnvis("ablate", net, "--set", pictures, *words, *swapped, "-o", tmp_path / "swapped").err
+    assert f"{scores}: class '0' is neuron 0 there, and 2 here" in err
+    table = scores.with_suffix(".csv")
+    words = ("--layer", "conv1", "--by", "act_mean", "--scores", table)
+    err = cnnvis("ablate", net, "--set", pictures, *words, "-o", tmp_path / "csv").err
+    assert f"{table}: does not tell of which network and pictures these scores are; {scores.name} does" in err
 
 
 def test_pictures_with_scores_that_are_no_numbers_are_left_out(cnnvis, tmp_path):

@@ -108,6 +108,31 @@ def test_means_of_maps_are_those_of_all_pictures(study: Study) -> None:
     np.testing.assert_allclose(mean_maps(study)["conv"], maps.mean(axis=(0, 2, 3)), rtol=1e-5)
 
 
+def test_pictures_without_scores_are_told_batch_by_batch(study: Study, tmp_path: Path) -> None:
+    with np.load(study.pictures.path) as arrays:
+        x, labels = arrays["x"].copy(), arrays["y"]
+    # all of a, so that whole batches of five count for nothing, and one of b
+    bad = {*np.flatnonzero(labels == "a").tolist(), int(np.flatnonzero(labels == "b")[1])}
+    assert len(bad) > 2 * study.batch
+    # too large to be squared and summed, but a number
+    x[sorted(bad)] = 3e38
+    np.savez(tmp_path / "s.npz", x=x, y=labels)
+    (filters,) = study.filters
+    spoilt = replace(study, pictures=read_labelled(tmp_path / "s.npz"))
+    scores = {**SCORES, ("act_mean", "conv", "a"): SCORES["act_mean", "conv", ALL]}
+    orders = {"conv": trials(study, filters, [ALL, "a", "b"], scores, orders=1)}
+    means = mean_maps(spoilt)
+    curves, faults = removal_curves(spoilt, orders, {"conv": [0, 2]}, means)
+    assert {fault.name for fault in faults} == {*map(str, bad), "a"}
+    assert "no picture of class 'a' counts" in faults[-1].reason
+    counts = {trial.label: curve.pictures for trial, curve in curves["conv"].items()}
+    assert counts == {ALL: COUNT - len(bad), "b": int((labels == "b").sum()) - 1}
+    good = [number for number in range(COUNT) if number not in bad]
+    maps = activations(study.model, x[good], ["conv"])["conv"]
+    np.testing.assert_allclose(means["conv"], maps.mean(axis=(0, 2, 3)), rtol=1e-5)
+    assert all(np.isfinite(curve.neuron).all() for curve in curves["conv"].values())
+
+
 def test_random_orders_are_others_for_each_number_and_seed(study: Study) -> None:
     def orders(seed: int) -> list[list[int]]:
         asked = replace(study, criteria=["random"], seed=seed)

@@ -171,9 +171,12 @@ def test_studies_that_are_none(study: Study) -> None:
 
 
 def test_criteria_of_weights_need_no_picture(study: Study) -> None:
-    found = importance(replace(study, criteria=["weight_l2", "random"]))
-    assert dict(found.counts) == {ALL: 0}
-    assert {key[2] for key in found.estimates} == {ALL}
+    done: list[int] = []
+    found = importance(replace(study, criteria=["weight_l2", "random"]), done=done.append)
+    labels = {*study.neurons, ALL}
+    assert dict(found.counts) == dict.fromkeys(labels, 0)
+    assert {key[2] for key in found.estimates} == labels
+    assert sum(done) == len(study.order)
 
 
 def test_layers_are_normalized_and_ranked() -> None:

@@ -13,7 +13,6 @@ from . import options, scoring_options
 from .option_types import OneOf
 
 if TYPE_CHECKING:
-    from extract import Model
     from extract.importance import Study
     from extract.removal_study import Scores
 
@@ -116,7 +115,7 @@ def command(
     from .progress import progress
     from .provenance import model_facts, software
     from .removal_files import RemovalFiles, rows_of, stem
-    from .sets import CLASS, check_no_loss, classes_shown, study_of, tell_faults
+    from .sets import CLASS, check_no_loss, classes_shown, score_tensor, study_of, tell_faults
 
     study, of_set = study_of(
         opened,
@@ -167,16 +166,6 @@ def command(
             if any(trial.label == label for trial in curves[one.layer]):
                 options.print_paths([files.picture(one, label)])
     tell_faults(faults, tables[-1])
-
-
-def score_tensor(model: Model, name: str) -> str:
-    """Return the tensor of a name that holds a score for each class."""
-    from extract import UnknownNameError
-
-    tensor = model.tensor(name)
-    if tensor in model.constants:
-        raise UnknownNameError(f"{model.path}: {name!r} is a constant; scores of classes depend on the input")
-    return tensor
 
 
 def known_scores(path: Path, study: Study, facts: Mapping[str, Any]) -> Scores:

@@ -32,7 +32,9 @@ def settings_of(
         _check_mean(opened, given, settings, target)
         return _as_seen(settings, given, target)
     preset, what = _usual(opened.model, target)
-    if any(source.kind == "picture" for source in sources):
+    # other inputs take no pictures: bytes go in as they are, and files are refused
+    takes_pictures = len(target.channels_first) == 4
+    if takes_pictures and any(source.kind == "picture" for source in sources):
         note(f"no preprocessing is given: pictures go in as {what}; see --preprocess")
     return _as_seen(configure({"preset": preset, **given}), given, target)
 

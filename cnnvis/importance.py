@@ -123,7 +123,8 @@ def command(
     takes these scores. A run that was interrupted goes on where it was when it is started again.
 
     Pictures that cannot be read, labels that are no class of the network and layers without filters are left
-    out and told; the exit code is then 2, though all else is done.
+    out and told; the exit code is then 2, though all else is done. A pattern that finds others passes over
+    layers without filters.
 
     \b
     Criteria, n the neuron, a mean over pictures each:
@@ -198,19 +199,17 @@ def _neuron(model: Model, target: str) -> Neuron:
     from extract import ModelError, UnknownNameError
     from extract.targets import targets_of
 
+    from .sets import score_tensor
+
     try:
         found = targets_of(model, target)
     except ModelError as error:
         try:
-            tensor = model.tensor(target)
+            return score_tensor(model, target)
         except UnknownNameError:
             raise error from None
-    else:
-        _check_places(model, found)
-        return found
-    if tensor in model.constants:
-        raise UnknownNameError(f"{model.path}: {target!r} is a constant; a target depends on the input")
-    return tensor
+    _check_places(model, found)
+    return found
 
 
 def _check_places(model: Model, targets: Sequence[Target]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from extract.filters import Filters
 
     from .models import OpenedModel
+
+# One number, or two with a dash between; Python refuses to read numbers of thousands of digits.
+_RANGE = re.compile("(?P<first>[0-9]{1,18})( *- *(?P<last>[0-9]{1,18}))?")
 
 
 @click.command()
@@ -89,7 +93,7 @@ def command(
       cnnvis prune net.onnx --layer conv1 --filters 3,17 -o pruned.onnx
     """
     from converters.staging import staging
-    from extract.filters import filters_and_refused, find_filters
+    from extract.filters import search_filters
     from extract.importance import Choice
     from extract.importance.criteria import score_weights
     from extract.importance.tables import all_scores, chosen_key
@@ -121,7 +125,9 @@ def command(
     selection = Selection(number, fraction, below, first == "most")
     removed: dict[Filters, list[int]] = {}
     used: dict[str, Any] | None = None
-    for filters in find_filters(model, layers):
+    search = search_filters(model, layers)
+    search.check()
+    for filters in search.filters:
         if listed is not None:
             removed[filters] = numbers(listed, filters, model)
         elif scores is not None:
@@ -132,7 +138,6 @@ def command(
             used = {"file": None, "criterion": criterion or "weight_l2", "class": None}
             norms = score_weights(model, filters, used["criterion"], 0)
             removed[filters] = selection.of(norms, filters, f"{model.path}: layer {filters.layer!r}")
-    refused = [reason for pattern in layers for reason in filters_and_refused(model, pattern)[1].values()]
     options.made(out.parent)
     paths = save_pruned(model, removed, out)
     facts = {
@@ -144,7 +149,7 @@ def command(
     }
     with staging(side.parent) as staged:
         write_document(staged / side.name, facts)
-    for reason in dict.fromkeys(refused):
+    for reason in search.refused.values():
         note(f"left as it is: {reason}")
     for filters, own in removed.items():
         note(f"layer {filters.layer!r}: {len(own)} of {filters.count} filters removed")
@@ -190,17 +195,19 @@ class Selection:
 def numbers(text: str, filters: Filters, model: Model) -> list[int]:
     """Return the filters that a list such as ``0,7,12-15`` names, rising."""
     found: set[int] = set()
-    for part in text.replace(" ", "").split(","):
-        low, _, high = part.partition("-")
-        if not (low.isdecimal() and (high or low).isdecimal() and len(part) < 20):
+    for part in text.split(","):
+        match = _RANGE.fullmatch(part.strip())
+        if match is None:
             raise click.BadParameter(
                 f"{text!r} is no list of filters such as 0,7,12-15", param_hint="--filters"
             )
-        last = int(high or low)
-        if last >= filters.count or last < int(low):
+        first = int(match["first"])
+        last = int(match["last"] or first)
+        if last >= filters.count or last < first:
             raise click.BadParameter(
-                f"layer {filters.layer!r} of {model.path} has filters 0 to {filters.count - 1}, not {part}",
+                f"layer {filters.layer!r} of {model.path} has filters 0 to {filters.count - 1}, not "
+                f"{part.strip()}",
                 param_hint="--filters",
             )
-        found.update(range(int(low), last + 1))
+        found.update(range(first, last + 1))
     return sorted(found)

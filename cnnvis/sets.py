@@ -83,31 +83,40 @@ def layers_with_filters(
 ) -> tuple[list[Filters], list[Fault]]:
     """Return the filters of layers, and what cannot be scored, with the reasons.
 
-    That are names and patterns of layers without filters, layers whose filters cannot be taken apart, and
-    those of which the neuron knows nothing.
+    That are layers of which the neuron knows nothing, and what `search_filters` refuses.
     """
     from extract import ModelError
-    from extract.filters import NoFiltersError, filters_and_refused
+    from extract.filters import search_filters
     from extract.labelled import Fault
 
-    found: dict[str, Filters] = {}
-    faults: dict[str, str] = {}
-    for pattern in patterns:
-        try:
-            chosen, refused = filters_and_refused(model, pattern)
-        except NoFiltersError as error:
-            faults[pattern] = str(error)
-            continue
-        found |= {one.layer: one for one in chosen if one.output in known}
-        faults |= refused
-        faults |= {
-            one.layer: f"{model.path}: the neuron does not depend on layer {one.layer!r}"
-            for one in chosen
-            if one.output not in known
-        }
+    search = search_filters(model, patterns)
+    found = [one for one in search.filters if one.output in known]
+    faults = search.refused | {
+        one.layer: f"{model.path}: the neuron does not depend on layer {one.layer!r}"
+        for one in search.filters
+        if one.output not in known
+    }
     if not found:
         raise ModelError(next(iter(faults.values())))
-    return list(found.values()), [Fault(name, reason) for name, reason in faults.items()]
+    return found, [Fault(name, reason) for name, reason in faults.items()]
+
+
+def score_tensor(model: Model, name: str) -> str:
+    """Return the tensor of a name that holds a score for each class.
+
+    Raises
+    ------
+    UnknownNameError
+        If the model has no such name.
+    ModelError
+        If that is a constant.
+    """
+    from extract import ModelError
+
+    tensor = model.tensor(name)
+    if tensor in model.constants:
+        raise ModelError(f"{model.path}: {name!r} is a constant; scores of classes depend on the input")
+    return tensor
 
 
 def neurons_of(

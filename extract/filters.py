@@ -141,71 +141,84 @@ def filters_of(model: Model, layer: str) -> Filters:
     return _found(model, model.layers[layer])
 
 
-def find_filters(model: Model, patterns: Iterable[str]) -> list[Filters]:
-    """Return the filters of the layers that patterns stand for.
+@dataclass(frozen=True)
+class FilterSearch:
+    """What patterns of layers find.
+
+    Parameters
+    ----------
+    filters : list of Filters
+        A layer each, in the order in which they are found first.
+    refused : dict of str to str
+        The reasons of what gives no filters: by layer, where there are some, but such as cannot be taken
+        apart, as they are quantized, or shared with another layer; by pattern, where it matches layers
+        without any alone. Other layers without filters are passed over.
+    in_vain : str or None
+        Why the first pattern that finds no filters finds none; None if all find some.
+    """
+
+    filters: list[Filters]
+    refused: dict[str, str]
+    in_vain: str | None
+
+    def check(self) -> None:
+        """Raise a ModelError if a pattern found no filters."""
+        if self.in_vain is not None:
+            raise ModelError(self.in_vain)
+
+
+def search_filters(model: Model, patterns: Iterable[str]) -> FilterSearch:
+    """Return the filters of the layers that patterns stand for, and why others have none.
 
     Parameters
     ----------
     model : Model
         The network.
     patterns : iterable of str
-        Layers, or patterns such as ``conv*``, as `Model.find` takes them. Of the layers that a pattern
-        matches, those without filters, and those that `filters_and_refused` refuses, are left out.
+        Layers, or patterns such as ``conv*``, as `Model.find` takes them.
+
+    Raises
+    ------
+    UnknownNameError
+        If a pattern matches nothing.
+    """
+    found: dict[str, Filters] = {}
+    refused: dict[str, str] = {}
+    in_vain = None
+    for pattern in patterns:
+        # of this pattern alone: it may find what another one found
+        own: dict[str, Filters] = {}
+        reasons: dict[str, str] = {}
+        without: list[str] = []
+        for name in model.find([pattern]):
+            try:
+                own[name] = filters_of(model, name)
+            except NoFiltersError as error:
+                without.append(str(error))
+            except ModelError as error:
+                reasons[name] = str(error)
+        if not own and not reasons:
+            reasons[pattern] = without[0]
+        if not own:
+            in_vain = in_vain or next(iter(reasons.values()))
+        found |= own
+        refused |= reasons
+    return FilterSearch(list(found.values()), refused, in_vain)
+
+
+def find_filters(model: Model, patterns: Iterable[str]) -> list[Filters]:
+    """Return the filters of the layers that patterns stand for, as `search_filters` finds them.
 
     Raises
     ------
     UnknownNameError
         If a pattern matches nothing.
     ModelError
-        If a layer that is named outright has no filters that can be taken apart, or a pattern finds none.
+        If a pattern, or a layer that is named outright, gives no filters that can be taken apart.
     """
-    found: dict[str, Filters] = {}
-    for pattern in patterns:
-        own, refused = filters_and_refused(model, pattern)
-        if not own:
-            raise ModelError(next(iter(refused.values())))
-        found |= {one.layer: one for one in own}
-    return list(found.values())
-
-
-def filters_and_refused(model: Model, pattern: str) -> tuple[list[Filters], dict[str, str]]:
-    """Return the filters of the layers that a pattern stands for, and the layers that cannot give theirs.
-
-    Parameters
-    ----------
-    model : Model
-        The network.
-    pattern : str
-        A layer, or a pattern, as `Model.find` takes it.
-
-    Returns
-    -------
-    filters : list of Filters
-        A layer each.
-    refused : dict of str to str
-        For each layer that has filters, but such as cannot be taken apart, the reason: they are quantized, or
-        shared with another layer. Layers without any are in neither.
-
-    Raises
-    ------
-    UnknownNameError
-        If the pattern matches nothing.
-    NoFiltersError
-        If no layer that it matches has filters.
-    """
-    found = []
-    refused = {}
-    none: NoFiltersError | None = None
-    for name in model.find([pattern]):
-        try:
-            found.append(filters_of(model, name))
-        except NoFiltersError as error:
-            none = none or error
-        except ModelError as error:
-            refused[name] = str(error)
-    if none is not None and not found and not refused:
-        raise none
-    return found, refused
+    search = search_filters(model, patterns)
+    search.check()
+    return search.filters
 
 
 def _found(model: Model, layer: Layer) -> Filters:

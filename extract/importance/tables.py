@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ COLUMNS = (
     *("layer", "class", "criterion", "filter", "pictures"),
     *("score", "standard_error", "low", "high", "normalized", "rank"),
 )
+
+# How bytes of names that are no UTF-8, which Python has as U+DC80 to U+DCFF, stand in tables.
+_ESCAPED = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 
 Scored = Mapping[tuple[str, str, str], Sequence[float]]
 
@@ -272,7 +276,13 @@ def _from_csv(path: Path) -> Scored:
         if int(row["filter"]) != len(own):
             raise ValueError("filters are not in their order")
         own.append(float(row["score"]))
-    return {key: _numbers(values) for key, values in scores.items()}
+    return {_as_named(key): _numbers(values) for key, values in scores.items()}
+
+
+def _as_named(key: tuple[str, str, str]) -> tuple[str, str, str]:
+    """Return criterion, layer and class with the lone surrogates for which a table has an escape each."""
+    criterion, layer, label = (_ESCAPED.sub(lambda match: chr(int(match[1], 16)), text) for text in key)
+    return criterion, layer, label
 
 
 def _csv_rows(path: Path) -> Iterator[dict[str, str]]:

@@ -277,7 +277,7 @@ def test_the_layer_of_scores_may_be_named(cnnvis, tmp_path):
 def test_ablate_tells_what_is_wrong(cnnvis, net, pictures, tmp_path):
     for words, message in {
         ("--layer", "relu1"): "layer 'relu1' (Relu) has no filters",
-        ("--layer", "conv1", "--by", "taylor"): "taylor",
+        ("--layer", "conv1", "--by", "taylor"): "unknown name 'taylor'",
         ("--layer", "conv1", "--scores", net): f"{net}: cannot be read",
         ("--layer", "conv1", "--show", "9"): "no class '9'",
     }.items():

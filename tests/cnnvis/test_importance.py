@@ -196,6 +196,16 @@ def test_names_that_are_no_utf8_or_hold_line_breaks_are_written_and_told(
     assert list(document["classes"]) == ["0", broken, odd]
     table = next(out.glob("*.csv")).read_text(encoding="utf-8")
     assert "conv1,caf\\udce9,grad_l2,0,2," in table
+    # and they are found by their names in both files
+    scores = document["layers"]["conv1"]["scores"]["grad_l2"]
+    pruned = tmp_path / "pruned.onnx"
+    for path in (next(out.glob("*.csv")), next(out.glob("*importance.json"))):
+        for label in (broken, odd):
+            words = ("--layer", "conv1", "--number", 1, "--scores", path, "--class", label, "-o", pruned)
+            assert cnnvis("prune", net, *words).code == 0
+            told = json.loads(Path(f"{pruned}.json").read_text(encoding="utf-8"))
+            assert told["scores"]["class"] == label
+            assert told["removed"] == {"conv1": [int(np.argmin(scores[label]["score"]))]}
     assert (out / "model-net_set-photos_layer-conv1_class-caf%E9_importance-grid.png").exists()
 
 

@@ -70,7 +70,7 @@ def test_prune_by_number_fraction_threshold_and_list(cnnvis, net, tmp_path):
         ("--number", 3, "--first", "most"): order[-3:],
         ("--fraction", 0.3): order[:2],
         ("--below", below): order[:4],
-        ("--filters", "6,0-1"): [0, 1, 6],
+        ("--filters", "6, 0 - 1"): [0, 1, 6],
         ("--number", 0): [],
     }.items():
         out = tmp_path / "pruned.onnx"
@@ -164,7 +164,11 @@ def test_prune_tells_what_is_wrong(cnnvis, net, scores, tmp_path):
     for words, message in {
         ("--number", 9): "has 8 filters, of which 9 cannot go",
         ("--filters", "8"): "has filters 0 to 7, not 8",
-        ("--filters", "a"): "is no list of filters",
+        **{
+            ("--filters", text): f"{text!r} is no list of filters such as 0,7,12-15"
+            # the last two are fullwidth and Arabic digits
+            for text in ("a", "", "0-", "-1", "0--1", "1 2", "0,,1", "9" * 5000, "\uff11", "0-\u0663")
+        },
         ("--number", 1, "--fraction", 0.5): "not 2 of them",
         (): "not 0 of them",
         ("--fraction", "nan"): "nan is not a finite number",

@@ -8,7 +8,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from extract import ModelError, UnknownNameError, activations, load_model
-from extract.filters import NoFiltersError, filters_and_refused, filters_of, find_filters
+from extract.filters import filters_of, find_filters, search_filters
 from tests.extract.nets import model_of, save, toy
 
 RNG = np.random.default_rng(7)
@@ -188,16 +188,20 @@ def test_filters_that_cannot_be_taken_apart_are_told_from_none(tmp_path):
     quantized = {"q": np.ones((4, 4, 1, 1), np.int8), "s": np.float32(0.5), "z": np.int8(0)}
     weights = {"w": values(4, 4, 2, 3), "own": values(5, 4, 1, 1), **quantized}
     model = load_model(save(model_of(nodes, {"x": (2, 4, 7, 9)}, ["y"], weights), tmp_path))
-    found, refused = filters_and_refused(model, "*")
-    assert [one.layer for one in found] == ["last"]
-    assert {layer: reason.split(") ")[1] for layer, reason in refused.items()} == {
+    search = search_filters(model, ["*"])
+    assert ([one.layer for one in search.filters], search.in_vain) == (["last"], None)
+    assert {layer: reason.split(") ")[1] for layer, reason in search.refused.items()} == {
         "first": "shares its 'w', which 'first', 'second' read",
         "second": "shares its 'w', which 'first', 'second' read",
         "whole": "has quantized weights: its filters cannot be taken apart",
     }
-    assert filters_and_refused(model, "last")[1] == {}
-    with pytest.raises(NoFiltersError, match=r"'relu' \(Relu\) has no filters"):
-        filters_and_refused(model, "rel*")
+    assert search_filters(model, ["last"]).refused == {}
+    # patterns that find nothing, and the layers that one finds beside them
+    search = search_filters(model, ["last", "rel*", "[rf]*"])
+    assert [one.layer for one in search.filters] == ["last"]
+    assert list(search.refused) == ["rel*", "first"]
+    assert search.in_vain == search.refused["rel*"]
+    assert "'relu' (Relu) has no filters" in search.refused["rel*"]
     assert [one.layer for one in find_filters(model, ["*", "last"])] == ["last"]
     for pattern in ("first", "[rf]*"):
         with pytest.raises(ModelError, match=r"'first' .*shares its 'w'"):

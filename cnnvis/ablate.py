@@ -156,7 +156,7 @@ def command(
         "points": points,
         "orders of random": orders_of_random,
         "seed": seed,
-        "preprocessing": study.preprocessing.facts,
+        "preprocessing": study.settings,
     }
     files = RemovalFiles(study, found, curves, faults, {**facts, "settings": settings}, out, replace)
     tables = [path for one in study.filters for path in files.tables(one)]

@@ -179,7 +179,7 @@ def note_other_scores(
         own |= {
             "neuron": facts["target"],
             "set": study.pictures.path.name,
-            "preprocessing": json.loads(json.dumps(study.preprocessing.facts)),
+            "preprocessing": json.loads(json.dumps(study.settings)),
             "feed": facts.get("feeds"),
         }
     try:

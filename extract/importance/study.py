@@ -78,6 +78,11 @@ class Study:
             )
 
     @property
+    def settings(self) -> dict[str, Any] | None:
+        """How pictures become inputs, as JSON holds it; None for a set of inputs as they are."""
+        return self.preprocessing.facts if self.pictures.pictures else None
+
+    @property
     def by_class(self) -> bool:
         """Whether each picture has the neuron of its class."""
         return self.target is None or isinstance(self.target, str)

@@ -121,7 +121,7 @@ def _head(found: Importance, facts: Mapping[str, Any]) -> dict[str, Any]:
         "left_out": [{"name": fault.name, "reason": fault.reason} for fault in found.faults],
         "settings": {
             "criteria": list(study.criteria),
-            "preprocessing": study.preprocessing.facts,
+            "preprocessing": study.settings,
             "bootstrap": study.replicates,
             "seed": study.seed,
         },

@@ -63,6 +63,8 @@ def test_ablate_writes_tables_and_curves(cnnvis, net, pictures, tmp_path):
     told = json.loads((tmp_path / "out" / f"{stem}_removal.json").read_text())
     table = {(row["class"], row["criterion"]): row for row in told["table"]}
     assert table.keys() == {(a, b) for a in labels for b in ("taylor_act", "weight_l2", "random")}
+    # arrays of numbers go in as they are
+    assert told["settings"]["preprocessing"] is None
     row = table["all", "taylor_act"]
     # every fifth label is another one, and the filter that is zero already changes nothing
     assert row["error"] == row["error_without_least"] == 0.2

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .activations import feeds_of
 from .apart import hold_rows, keeps_images_apart
-from .batching import fixed_batch, in_batches
+from .batching import fixed_batch, in_batches, input_of_images, with_rows
 from .differentiate.upgrade import upgraded
 from .errors import ModelError
 from .feeding import fed_at
@@ -103,7 +103,6 @@ class Ablation:
             self._needed = cut(proto, [self.output])
             self._apart = keeps_images_apart(self._needed)
         self._graph = Model(proto, replace(model.source, layers=None, blobs={}))
-        self._fixed_batch = fixed_batch(self.inputs)
         weights = sum(math.prod(tensor.dims) for tensor in self._needed.graph.initializer)
         self._lean = layers > 1 and layers * weights > _HELD
         self._stages: dict[tuple[tuple[int, ...], ...], _Stages] = {}
@@ -114,7 +113,8 @@ class Ablation:
         Parameters
         ----------
         x : ndarray or dict of ndarray
-            A batch, as `activations` takes it.
+            A batch, as `activations` takes it. Of arrays by name the first one holds the images; the others
+            are the same for all of them.
         kept : ndarray of bool
             The choices: which filters are there, shape (V, filters), V >= 1.
 
@@ -130,12 +130,12 @@ class Ablation:
         ModelError
             If the output has not one row for each image.
         """
-        feeds, count = self._fed(x)
+        feeds, images, count = self._fed(x)
         result: NDArray[np.float32] | None = None
-        for images, choices, values in self._parts(feeds, count, kept):
+        for some, choices, values in self._parts(feeds, images, count, kept):
             if result is None:
                 result = np.empty((count, len(kept), *values.shape[2:]), np.float32)
-            result[images, choices] = values
+            result[some, choices] = values
         assert result is not None
         return result
 
@@ -145,40 +145,36 @@ class Ablation:
         What a part holds is bounded, or is of one image and one choice. Only of a network that has to run for
         each choice by itself it is the whole batch.
         """
-        feeds, count = self._fed(x)
-        yield from self._parts(feeds, count, kept)
+        feeds, images, count = self._fed(x)
+        yield from self._parts(feeds, images, count, kept)
 
-    def _fed(self, x: Feed) -> tuple[dict[str, NDArray[Any]], int]:
-        """Return the inputs and how many images there are."""
+    def _fed(self, x: Feed) -> tuple[dict[str, NDArray[Any]], Input, int]:
+        """Return the inputs, the one that holds the images, and how many images there are."""
         given = feeds_of(self.model, self.inputs, x)
-        feeds = {i.name: given[i.name] for i in self.inputs}
-        rows = {name: len(values) for name, values in feeds.items() if values.ndim}
-        free = [rows[i.name] for i in self.inputs if i.name in rows and i.shape[:1] in ((), (None,))]
-        count = max(free or rows.values(), default=1)
-        if self._apart:
-            # a single row is the same for all images
-            feeds = {name: v.repeat(count, axis=0) if len(v) == 1 < count else v for name, v in feeds.items()}
-        return feeds, count
+        images = input_of_images(self.model, self.inputs, x)
+        return {i.name: given[i.name] for i in self.inputs}, images, len(given[images.name])
 
-    def _parts(self, feeds: _Feeds, count: int, kept: NDArray[np.bool_]) -> Iterator[Part]:
-        size = self._fixed_batch or count
-        for batch, fed in in_batches(feeds, count, size):
-            stages = self._stages_for(fed, size)
+    def _parts(self, feeds: _Feeds, images: Input, count: int, kept: NDArray[np.bool_]) -> Iterator[Part]:
+        fixed = fixed_batch(images)
+        size = fixed or count
+        if self._apart:
+            feeds = with_rows(self.model, feeds, images, size)
+        for batch, fed in in_batches(feeds, count, size, [images.name]):
+            stages = self._stages_for(fed, size, self._apart and fixed is None)
             number = batch.stop - batch.start
             with self.model.named_in_errors():
-                for images, choices, values in stages.parts(fed, size, kept):
-                    end = batch.start + min(images.stop, number)
-                    own = values[: number - images.start].astype(np.float32, copy=False)
-                    yield slice(batch.start + images.start, end), choices, own
+                for some, choices, values in stages.parts(fed, size, kept):
+                    end = batch.start + min(some.stop, number)
+                    own = values[: number - some.start].astype(np.float32, copy=False)
+                    yield slice(batch.start + some.start, end), choices, own
         if self._lean:
             self._stages.clear()
 
-    def _stages_for(self, feeds: _Feeds, size: int) -> _Stages:
+    def _stages_for(self, feeds: _Feeds, size: int, together: bool) -> _Stages:
         """Return the sessions for inputs of these shapes, but for the number of images."""
         key = tuple(values.shape[1:] for values in feeds.values())
         if key not in self._stages:
             shapes = self._graph.shapes({name: values.shape for name, values in feeds.items()})
-            together = self._apart and self._fixed_batch is None
             parts = split(self._graph, self.filters, self.output, shapes, 1 if together else size)
             if together and not self._hold_rows(parts.sides):
                 together = False

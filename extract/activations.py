@@ -124,7 +124,7 @@ class Extractor:
         if len(sizes) != 1 or len(counts) != 1 or size is None or count is None or size == count:
             return self._runner.run(feeds)
         pieces = []
-        for images, batch in in_batches(feeds, count, size):
+        for images, batch in in_batches(feeds, count, size, [i.name for i in needed if i.shape]):
             outputs = self._runner.run(batch)
             for tensor, output in zip(self._runner.outputs, outputs, strict=True):
                 if not output.ndim or len(output) != size:
@@ -185,7 +185,8 @@ def _checked(model: Model, target: Input, x: Any) -> NDArray[Any]:
     if array.size == 0:
         raise ImageError(f"{model.path}: input {target.name!r} got an empty batch: {given}")
     with np.errstate(invalid="ignore"):
-        fed = np.ascontiguousarray(array, dtype=target.dtype)
+        # of a single value numpy makes an axis
+        fed = np.ascontiguousarray(array, dtype=target.dtype).reshape(array.shape)
     if fed.dtype.kind in "iu" and not np.array_equal(fed, array):
         raise ImageError(
             f"{model.path}: input {target.name!r} takes whole numbers of type {target.dtype}, not values "

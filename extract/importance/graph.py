@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..activations import Extractor, feeds_of
 from ..apart import keeps_images_apart
-from ..batching import fixed_batch, in_batches
+from ..batching import fixed_batch, in_batches, input_of_images, with_rows
 from ..caffe.support import check_supported
 from ..channels import Flow
 from ..differentiate import SharedGradientError, backward
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from ..activations import Feed
     from .criteria import OfPictures
+
+_Feeds = Mapping[str, NDArray[Any]]
 
 Neuron = Sequence[Target] | str | None
 """A target, the same for all pictures; or the class of each, in a tensor of scores, by default the network's
@@ -114,8 +116,6 @@ class Statistics:
             self._runner = Runner(
                 _extended(whole, sketch), model.source.folder, outputs, providers, model.source.weights
             )
-            if self.fixed_batch not in (None, 1) and not self._apart:
-                raise ModelError(f"takes {self.fixed_batch} images at a time, and does not keep them apart")
         self._classes: dict[tuple[int, ...], tuple[int, ...]] = {}
 
     @property
@@ -123,51 +123,60 @@ class Statistics:
         """The inputs of the model that are needed."""
         return tuple(value for value in self.model.inputs if value.name in self._runner.inputs)
 
-    @property
-    def fixed_batch(self) -> int | None:
-        """How many images the network takes at a time; None if that is left open."""
-        return fixed_batch(self.inputs)
-
     def rows(self, x: Feed, classes: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return a row of values a picture: for each criterion, each layer, each filter.
 
         Parameters
         ----------
         x : ndarray or dict of ndarray
-            The input, as `activations` takes it.
+            The input, as `activations` takes it. Of arrays by name the first one holds the images; the others
+            are the same for all of them.
         classes : ndarray of int
             The class of each picture, shape (N,); no matter where a target was given.
         """
         feeds = feeds_of(self.model, self.inputs, x)
-        feeds[self._seed] = self._seeds(feeds, classes)
-        size = self.fixed_batch or (len(classes) if self._apart else 1)
+        images = input_of_images(self.model, self.inputs, x)
+        fixed = fixed_batch(images)
+        if fixed not in (None, 1) and not self._apart:
+            raise ModelError(
+                f"{self.model.path}: takes {fixed} images at a time, and does not keep them apart"
+            )
+        size = fixed or (len(classes) if self._apart else 1)
+        seeds = self._seeds(feeds, images, classes)
+        fed = {**self._fed(feeds, images, size), self._seed: seeds}
         pieces = []
         with self.model.named_in_errors():
-            for images, batch in in_batches(feeds, len(classes), size):
-                values = self._runner.run(batch)
+            for batch, piece in in_batches(fed, len(classes), size, [images.name, self._seed]):
+                values = self._runner.run(piece)
                 for layer, value in zip(self._layers, values, strict=True):
                     if len(value) != size:
                         raise ModelError(f"the output of layer {layer!r} has not one row for each image")
-                pieces.append(np.concatenate(values, axis=1, dtype=np.float64)[: images.stop - images.start])
+                pieces.append(np.concatenate(values, axis=1, dtype=np.float64)[: batch.stop - batch.start])
         return np.concatenate(pieces)
 
-    def _seeds(self, feeds: Mapping[str, NDArray[Any]], classes: NDArray[np.intp]) -> NDArray[np.float32]:
+    def _fed(self, feeds: _Feeds, images: Input, size: int) -> dict[str, NDArray[Any]]:
+        """Return the inputs that are needed for so many images at a time."""
+        needed = {value.name: feeds[value.name] for value in self.inputs}
+        return with_rows(self.model, needed, images, size) if self._apart else needed
+
+    def _seeds(self, feeds: _Feeds, images: Input, classes: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return the cotangents: for scores a one at the class, spread over its map if that is one."""
         if self._scores is None:
             return np.ones(len(classes), np.float32)
-        shape = self._shape_of_scores(feeds)
+        shape = self._shape_of_scores(feeds, images)
         check_classes(self.model, self._scores, shape, classes)
         seeds = np.zeros((len(classes), *shape), np.float32)
         seeds[np.arange(len(classes)), classes] = 1 / np.prod(shape[1:])
         return seeds
 
-    def _shape_of_scores(self, feeds: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:
-        image = tuple(size for values in feeds.values() for size in values.shape[1:])
-        if image not in self._classes:
-            name = f"tensor:{self._scores}"
-            found = Extractor(self.model, [name]).run({n: v[:1] for n, v in feeds.items()})[name]
-            self._classes = {image: found.shape[1:]}
-        return self._classes[image]
+    def _shape_of_scores(self, feeds: _Feeds, images: Input) -> tuple[int, ...]:
+        sizes = tuple(size for values in feeds.values() for size in values.shape[1:])
+        if sizes not in self._classes:
+            name, count = f"tensor:{self._scores}", fixed_batch(images) or 1
+            _, first = next(in_batches(feeds, 1, count, [images.name]))
+            found = Extractor(self.model, [name]).run({**first, **self._fed(first, images, count)})[name]
+            self._classes = {sizes: found.shape[1:]}
+        return self._classes[sizes]
 
 
 def check_classes(model: Model, scores: str, shape: tuple[int, ...], classes: NDArray[np.intp]) -> None:

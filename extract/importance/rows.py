@@ -102,7 +102,8 @@ class Table:
         Parameters
         ----------
         x : ndarray or dict of ndarray
-            The input, as `activations` takes it.
+            The input, as `activations` takes it. Of arrays by name the first one holds the images; the others
+            are the same for all of them.
         classes : ndarray of int
             The class of each picture, shape (N,); no matter where a target was given.
         """

@@ -376,6 +376,40 @@ def test_further_inputs_may_be_the_same_for_all_images(tmp_path, shape):
         np.testing.assert_allclose(got[:, number], expected, rtol=1e-5, atol=2e-5)
 
 
+@pytest.mark.parametrize("count", [1, 3, 4, 9])
+@pytest.mark.parametrize("shape", [["M", 4], [4, 4], [4]])
+@pytest.mark.parametrize("batch", ["N", 2])
+def test_further_inputs_of_any_length_are_the_same_for_all_images(tmp_path, shape, batch, count):
+    most = [node("ReduceMax", ["k", "zero"], "m")] if len(shape) == 2 else [node("Identity", ["k"], "m")]
+    nodes = [*(CONV, *SCORES, *most), node("Mul", ["q", "m"], "y")]
+    inputs = {"k": shape, "x": [batch, 3, 7, 11]}
+    model = load_model(save(model_of(nodes, inputs, ["y"], {**FULL, **INTS}, opset=18), tmp_path))
+    x, k = values(count, 3, 7, 11), values(*[4] * len(shape))
+    got = Ablation(model, filters_of(model, "c"), "tensor:y").run({"x": x, "k": k}, SINGLE)
+    scores = Ablation(model, filters_of(model, "c"), "tensor:q").run({"x": x, "k": k}, SINGLE)
+    np.testing.assert_allclose(got, scores * (k.max(axis=0) if k.ndim == 2 else k), rtol=1e-5, atol=2e-5)
+
+
+def with_factor(folder, shape):
+    """Return a network whose scores are multiplied by a further input, prepared."""
+    nodes = [*(CONV, *SCORES), node("Mul", ["q", "k"], "y")]
+    model = load_model(save(model_of(nodes, {"k": shape, "x": ["N", 3, 7, 11]}, ["y"], FULL), folder))
+    return Ablation(model, filters_of(model, "c"), "tensor:y")
+
+
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_what_is_for_all_images_has_no_row_for_some_of_them(tmp_path, count):
+    feeds = {"x": values(count, 3, 7, 11), "k": values(4, 4)}
+    with pytest.raises(ImageError, match=r"net\.onnx: input 'k' has a row for each .* fed 4 for all .* 1"):
+        with_factor(tmp_path, ["N", 4]).run(feeds, SINGLE)
+
+
+def test_images_are_given_first(tmp_path):
+    feeds = {"k": values(), "x": values(4, 3, 7, 11)}
+    with pytest.raises(ImageError, match=r"net\.onnx: input 'k' takes no images: they are to be given first"):
+        with_factor(tmp_path, []).run(feeds, SINGLE)
+
+
 @pytest.mark.parametrize("case", ["convolution", "local response, which mixes channels", "rows"])
 def test_maps_become_what_they_are_told_to(tmp_path, case):
     _, model, x = network(tmp_path, case)

@@ -7,7 +7,7 @@ import pytest
 from onnx import helper
 
 from extract import load_model
-from extract.batching import batch_axes, in_batches
+from extract.batching import batch_axes, fixed_batch, in_batches, input_of_images
 from tests.extract.nets import model_of, save
 
 
@@ -50,8 +50,16 @@ def test_an_axis_that_mixes_images_with_something_else_is_no_batch_axis(model):
 
 
 def test_the_last_batch_is_filled_up_with_its_last_image() -> None:
-    feeds = {"x": np.arange(5), "same": np.array([7, 8]), "scalar": np.array(9)}
-    (first, whole), (last, filled) = in_batches(feeds, 5, 3)
+    # what is the same for all images may be as many numbers as there are images
+    feeds = {"x": np.arange(5), "same": np.arange(10, 15), "scalar": np.array(9)}
+    (first, whole), (last, filled) = in_batches(feeds, 5, 3, ["x"])
     assert (first, last) == (slice(0, 3), slice(3, 5))
     assert [batch["x"].tolist() for batch in (whole, filled)] == [[0, 1, 2], [3, 4, 4]]
     assert all(batch["same"] is feeds["same"] and batch["scalar"] == 9 for batch in (whole, filled))
+
+
+def test_images_come_first(model):
+    x, b = np.ones((2, 1, 5, 7)), np.ones((3, 2))
+    found = [input_of_images(model, model.inputs, fed).name for fed in ({"x": x, "b": b}, {"b": b, "x": x})]
+    assert found == ["x", "b"]
+    assert [fixed_batch(value) for value in model.inputs] == [None, 3]

@@ -238,3 +238,35 @@ def test_a_further_input_may_be_the_same_for_all_images(tmp_path: Path) -> None:
     rows = table.rows({"x": x, "k": k}, np.array([0, 1, 2]))
     np.testing.assert_allclose(rows[:, :3], np.diag(k[0] * np.linalg.norm(x, axis=1)), rtol=1e-6)
     np.testing.assert_allclose(rows[:, 3:], np.diag((x @ weights["w"] * k).diagonal()), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [[], [3], ["M", 3], [4, 3], [1, 3], ["N", 3]])
+@pytest.mark.parametrize("batch", ["N", 2])
+def test_a_further_input_is_the_same_for_any_number_of_images(
+    tmp_path: Path, shape: list[int | str], batch: int | str
+) -> None:
+    weights = {"w": np.arange(1, 13, dtype=np.float32).reshape(4, 3), "axes": np.array([0])}
+    several = shape in (["M", 3], [4, 3])
+    most = helper.make_node("ReduceMax", ["k", "axes"], ["m"], "most")
+    nodes = [
+        *([most] if several else []),
+        helper.make_node("Gemm", ["x", "w"], ["s"], "fc"),
+        helper.make_node("Mul", ["s", "m" if several else "k"], ["y"], "scaled"),
+    ]
+    inputs = {"x": [batch, 4], "k": [batch if size == "N" else size for size in shape]}
+    model = load_model(save(model_of(nodes, inputs, ["y"], weights, opset=18), tmp_path))
+    random, count = np.random.default_rng(0), 4
+    x, classes = random.normal(size=(count, 4)), np.array([0, 1, 2, 0])
+    k = random.uniform(1, 2, [4 if several else 3 if size == 3 else 1 for size in shape[:1]] + shape[1:])
+    names = ["ablation"] if batch == 2 and shape != ["N", 3] else ["grad_l2", "ablation"]
+    table = Table(model, None, find_filters(model, ["fc"]), names)
+    rows = table.rows({"x": x, "k": k}, classes)
+    factors = np.broadcast_to(k.max(axis=0) if k.ndim == 2 else k, 3)
+    own = np.eye(3)[classes]
+    norms = own * factors * np.linalg.norm(x, axis=1, keepdims=True)
+    drops = own * factors * (x @ weights["w"])
+    wanted = np.concatenate([norms, drops], axis=1)[:, -rows.shape[1] :]
+    # float32: sums of four products
+    np.testing.assert_allclose(rows, wanted, rtol=1e-5, atol=1e-5)
+    parts = [table.rows({"x": x[a:b], "k": k}, classes[a:b]) for a, b in ((0, 1), (1, 4))]
+    np.testing.assert_allclose(np.concatenate(parts), wanted, rtol=1e-5, atol=1e-5)

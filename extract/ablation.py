@@ -129,7 +129,10 @@ class Ablation:
             If the input does not fit the model.
         ModelError
             If the output has not one row for each image.
+        ValueError
+            If the choices have another shape.
         """
+        self._check_choices(kept)
         feeds, images, count = self._fed(x)
         result: NDArray[np.float32] | None = None
         for some, choices, values in self._parts(feeds, images, count, kept):
@@ -145,8 +148,14 @@ class Ablation:
         What a part holds is bounded, or is of one image and one choice. Only of a network that has to run for
         each choice by itself it is the whole batch.
         """
+        self._check_choices(kept)
         feeds, images, count = self._fed(x)
         yield from self._parts(feeds, images, count, kept)
+
+    def _check_choices(self, kept: NDArray[np.bool_]) -> None:
+        count = self.filters.count
+        if kept.ndim != 2 or not len(kept) or kept.shape[1] != count:
+            raise ValueError(f"choices are of shape (V, {count}), V >= 1, not {kept.shape}")
 
     def _fed(self, x: Feed) -> tuple[dict[str, NDArray[Any]], Input, int]:
         """Return the inputs, the one that holds the images, and how many images there are."""
@@ -174,6 +183,8 @@ class Ablation:
         """Return the sessions for inputs of these shapes, but for the number of images."""
         key = tuple(values.shape[1:] for values in feeds.values())
         if key not in self._stages:
+            # pictures come in many sizes: only the last one's are held
+            self._stages.clear()
             shapes = self._graph.shapes({name: values.shape for name, values in feeds.items()})
             parts = split(self._graph, self.filters, self.output, shapes, 1 if together else size)
             if together and not self._hold_rows(parts.sides):

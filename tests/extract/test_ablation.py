@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from onnx import helper, numpy_helper
@@ -448,13 +450,39 @@ def test_what_is_shared_runs_once(tmp_path, monkeypatch):
     assert runs == [["c"], ["q:shares"], ["y"]]
 
 
+def test_sessions_do_not_grow_with_the_sizes_of_pictures(tmp_path):
+    from extract.runner import Runner
+
+    def runners():
+        gc.collect()
+        return sum(isinstance(thing, Runner) for thing in gc.get_objects())
+
+    nodes = [CONV, RELU, node("GlobalAveragePool", ["r"], "p"), node("Flatten", ["p"], "y")]
+    model = load_model(save(model_of(nodes, {"x": ["N", 3, "H", "W"]}, ["y"], W), tmp_path))
+    ablation = Ablation(model, filters_of(model, "c"), "tensor:y")
+    ablation.run(values(2, 3, 5, 7), CHOICES)
+    first = runners()
+    for size in range(6, 9):
+        ablation.run(values(2, 3, size, 7), CHOICES)
+    assert runners() == first
+
+
+@pytest.mark.parametrize("kept", [CHOICES[:0], CHOICES[0], CHOICES[:, :5]])
+def test_choices_of_another_shape_are_refused(tmp_path, kept):
+    _, model, x = network(tmp_path, "flattened maps")
+    ablation = Ablation(model, filters_of(model, "c"), "tensor:y")
+    for method in (ablation.run, ablation.parts):
+        with pytest.raises(ValueError, match=r"choices are of shape \(V, 6\), V >= 1, not \("):
+            list(method(x, kept))
+
+
 def test_what_cannot_be_done_is_told(tmp_path):
     _, model, x = network(tmp_path, "a way around")
     filters = filters_of(model, "c")
     with pytest.raises(ModelError, match="'a' does not depend on layer 'c'"):
         Ablation(model, filters, "a")
     with pytest.raises(ImageError, match="takes any x 3 x 7 x 11"):
-        Ablation(model, filters, "y").run(x[:, :2], CHOICES)
+        Ablation(model, filters, "y").run(x[:, :2], CHOICES[:, : filters.count])
     _, model, x = network(tmp_path, "several rows for each image")
     with pytest.raises(ModelError, match=r"net\.onnx: the output 'c' has not one row for each image"):
         Ablation(model, filters_of(model, "c"), "c").run(x, CHOICES)

@@ -15,6 +15,7 @@ from ..apart import keeps_images_apart
 from ..batching import fixed_batch, in_batches, input_of_images, with_rows
 from ..caffe.support import check_supported
 from ..channels import Flow
+from ..class_scores import check_classes, count_of_classes
 from ..differentiate import SharedGradientError, backward
 from ..differentiate.upgrade import upgraded
 from ..errors import ModelError
@@ -164,7 +165,8 @@ class Statistics:
         if self._scores is None:
             return np.ones(len(classes), np.float32)
         shape = self._shape_of_scores(feeds, images)
-        check_classes(self.model, self._scores, shape, classes)
+        where = f"{self.model.path}: {self._scores!r}"
+        check_classes(classes, count_of_classes(shape, where), where)
         seeds = np.zeros((len(classes), *shape), np.float32)
         seeds[np.arange(len(classes)), classes] = 1 / np.prod(shape[1:])
         return seeds
@@ -177,14 +179,6 @@ class Statistics:
             found = Extractor(self.model, [name]).run({**first, **self._fed(first, images, count)})[name]
             self._classes = {sizes: found.shape[1:]}
         return self._classes[sizes]
-
-
-def check_classes(model: Model, scores: str, shape: tuple[int, ...], classes: NDArray[np.intp]) -> None:
-    """Raise a `ModelError` if a tensor, of this shape for an image, holds no score for a picture's class."""
-    if not shape:
-        raise ModelError(f"{model.path}: {scores!r} holds no scores of classes: say what the target is")
-    if classes.max() >= shape[0]:
-        raise ModelError(f"{model.path}: class {classes.max()} is none of its {shape[0]} classes")
 
 
 def scores_of(model: Model, target: Neuron) -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ablation import Ablation
+from ..class_scores import by_class, check_classes
 from ..differentiate.upgrade import upgraded
 from ..filters import Filters
 from ..graph import cut
@@ -18,7 +19,7 @@ from ..objective import with_objective
 from ..parts import Input
 from ..targets import Target
 from .criteria import CRITERIA, ByRemoval, OfPictures
-from .graph import Neuron, Statistics, check_classes, parts_of, scores_of
+from .graph import Neuron, Statistics, parts_of, scores_of
 
 if TYPE_CHECKING:
     from ..activations import Feed
@@ -152,10 +153,10 @@ class Drops:
         """Return the neuron of each image and choice, (n, v), of what the network puts out for them."""
         if not self._by_class:
             return values
-        check_classes(ablation.model, ablation.output, values.shape[2:], classes)
-        # scores may be maps of one class each
-        by_class = values.reshape(*values.shape[:3], -1)
-        return np.asarray(by_class[np.arange(len(values)), :, classes].mean(axis=2, dtype=np.float64))
+        where = f"{ablation.model.path}: {ablation.output!r}"
+        scores = by_class(values, where)
+        check_classes(classes, scores.shape[2], where)
+        return np.asarray(scores[np.arange(len(values)), :, classes])
 
 
 def _ending_in(model: Model, target: Sequence[Target]) -> tuple[Model, str]:

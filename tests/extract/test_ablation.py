@@ -239,6 +239,23 @@ CASES = {
         FULL,
         (3, 7, 11),
     ),
+    "statistics of the whole batch": (
+        [
+            *(CONV, node("GlobalAveragePool", ["c"], "p"), node("Conv", ["p", "v5"], "q")),
+            *(node("GlobalAveragePool", ["x"], "px"), node("Conv", ["px", "w5"], "t")),
+            *(node("Add", ["q", "t"], "sums"), node("MeanVarianceNormalization", ["sums"], "y")),
+        ],
+        {**W, "v5": values(5, 6, 1, 1), "w5": values(5, 3, 1, 1)},
+        (3, 7, 11),
+    ),
+    "products of images": (
+        [
+            *(CONV, *SCORES, node("Gemm", ["q", "q"], "gram", transB=1)),
+            *(node("ReduceSum", ["gram", "one"], "t"), SUM),
+        ],
+        {**FULL, **INTS},
+        (3, 7, 11),
+    ),
     "several rows for each image": (
         [
             node("Reshape", ["x", "by_channel"], "rows"),

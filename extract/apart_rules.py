@@ -157,7 +157,8 @@ def _joined(step: Step) -> bool:
 
 
 def _transposed(step: Step) -> bool:
-    return _first(step) and step.attributes.get("perm", (step.rank() != 1,))[0] == 0
+    order = step.attributes.get("perm")
+    return _first(step) and (order[0] == 0 if order else step.rank() == 1)
 
 
 def _repeated(step: Step) -> bool:
@@ -183,6 +184,12 @@ def _cut(step: Step) -> bool:
             forward = not step.has(4) or (steps is not None and steps.ravel()[number] == 1)
             return forward and starts is not None and starts.ravel()[number] == 0
     return True
+
+
+def _resized(step: Step) -> bool:
+    """Parts of the batch may be cut out."""
+    mode = step.attributes.get("coordinate_transformation_mode")
+    return _first(step) and mode != b"tf_crop_and_resize"
 
 
 def _padded(step: Step) -> bool:
@@ -308,12 +315,12 @@ _RULES: tuple[tuple[str, Rule], ...] = (
         "Softplus Softsign Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu Where Xor",
         _each_value,
     ),
-    # one row of values in the same order is still one row
+    # values stay in their order: as many rows are the same rows
     ("Flatten Reshape", _first),
     (
         "AffineGrid AveragePool CenterCropPad Col2Im Conv ConvInteger ConvTranspose DepthToSpace "
         "GlobalAveragePool GlobalLpPool GlobalMaxPool GroupNormalization InstanceNormalization LRN LpPool "
-        "MaxPool QLinearConv Resize STFT SpaceToDepth Upsample",
+        "MaxPool QLinearConv STFT SpaceToDepth",
         _first,
     ),
     ("GridSample MaxUnpool", _both),
@@ -338,6 +345,7 @@ _RULES: tuple[tuple[str, Rule], ...] = (
     ("ConstantOfShape", _filled),
     ("Slice", _cut),
     ("Pad", _padded),
+    ("Resize", _resized),
     ("Gather", _gathered),
     ("GatherND", _gathered_nd),
     ("GatherElements ScatterElements", _elements),

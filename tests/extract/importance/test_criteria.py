@@ -226,6 +226,20 @@ def test_images_that_meet_in_the_network_run_one_by_one(tmp_path: Path) -> None:
     np.testing.assert_allclose(rows, np.eye(3) * 2 * np.linalg.norm(x, axis=1), rtol=1e-6)
 
 
+def test_images_that_meet_in_batches_of_a_fixed_size_have_no_gradients_of_their_own(tmp_path: Path) -> None:
+    weights = {"w": np.ones((4, 3), np.float32)}
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["s"], "fc"),
+        helper.make_node("Softmax", ["s"], ["y"], "among_images", axis=0),
+    ]
+    model = load_model(save(model_of(nodes, {"x": [2, 4]}, ["y"], weights), tmp_path))
+    table = Table(model, "y", find_filters(model, ["fc"]), ["grad_l2"])
+    with pytest.raises(
+        ModelError, match=r"net\.onnx: takes 2 images at a time, and does not keep them apart"
+    ):
+        table.rows(np.ones((3, 4)), np.array([0, 1, 2]))
+
+
 def test_a_further_input_may_be_the_same_for_all_images(tmp_path: Path) -> None:
     weights = {"w": np.arange(1, 13, dtype=np.float32).reshape(4, 3)}
     nodes = [

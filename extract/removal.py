@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .ablation import Ablation
+from .class_scores import by_class, check_classes
 
 if TYPE_CHECKING:
     from .activations import Feed
@@ -99,7 +100,7 @@ class Removal(Generic[Key]):
         classes : ndarray of int
             The right class of each, shape (N,).
         keys : sequence of hashable
-            The names of the orders.
+            The names of the orders, at least one.
 
         Returns
         -------
@@ -129,15 +130,16 @@ class Removal(Generic[Key]):
         right = np.empty((len(classes), len(choices)), bool)
         neurons = np.empty(right.shape)
         counted = np.zeros(len(classes), bool)
+        where = f"{self._ablation.model.path}: {self._ablation.output!r}"
         for images, some, values in self._ablation.parts(x, choices):
-            by_class = values.reshape(*values.shape[:3], -1).mean(axis=3, dtype=np.float64)
-            own = classes[images]
-            found = by_class[np.arange(len(own)), :, own]
+            scores, own = by_class(values, where), classes[images]
+            check_classes(own, scores.shape[2], where)
+            found = scores[np.arange(len(own)), :, own]
             neurons[images, some] = found
             # of values that are none, the first one would count as the largest
-            right[images, some] = (by_class.argmax(axis=2) == own[:, np.newaxis]) & np.isfinite(found)
+            right[images, some] = (scores.argmax(axis=2) == own[:, np.newaxis]) & np.isfinite(found)
             if some.start <= intact < some.stop:
-                counted[images] = np.isfinite(by_class[:, intact - some.start]).all(axis=1)
+                counted[images] = np.isfinite(scores[:, intact - some.start]).all(axis=1)
         return right, neurons, counted
 
     def curves(self) -> dict[Key, Curve]:

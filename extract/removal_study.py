@@ -184,7 +184,8 @@ def _counted(
     counted = np.ones(len(numbers), bool)
     for removal in removals:
         trials = [trial for trial in removal.keys if trial.label in (ALL, name)]
-        counted &= removal.add(x, classes, trials)
+        if trials:
+            counted &= removal.add(x, classes, trials)
     return counted
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import helper, numpy_helper
 
-from extract import activations, load_model
+from extract import ModelError, activations, load_model
 from extract.ablation import Ablation
 from extract.filters import filters_of
 from extract.importance.tables import ranks
@@ -129,3 +129,11 @@ def test_scores_that_missing_filters_spoil_count_as_wrong(tmp_path):
     # without filter 2, and without all, the neuron is the logarithm of 0
     assert curve.wrong.tolist() == [0, 0, 2, 2]
     assert curve.neuron.tolist() == [np.log(np.float32(3)), np.log(np.float32(3)), -np.inf, -np.inf]
+
+
+def test_classes_and_scores_that_are_none_end_in_a_line(tmp_path):
+    _, model, x = network(tmp_path, "flattened maps")
+    filters = filters_of(model, "c")
+    removal = Removal(Ablation(model, filters), {"any": np.arange(6)}, [0])
+    with pytest.raises(ModelError, match=r"class 99 "):
+        removal.add(x, np.full(len(x), 99), ["any"])

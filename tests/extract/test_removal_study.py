@@ -102,6 +102,15 @@ def test_curves_are_those_of_zeroed_networks(study: Study, tmp_path: Path) -> No
     assert by_end[ALL, False].wrong.tolist() != by_end[ALL, True].wrong.tolist()
 
 
+def test_orders_of_one_class_see_its_pictures_alone(study: Study) -> None:
+    (filters,) = study.filters
+    orders = {"conv": trials(study, filters, ["b"], SCORES, orders=1)}
+    curves, faults = removal_curves(study, orders, {"conv": [0, 5]}, {})
+    assert faults == ()
+    of_b = study.pictures.labels.count("b")
+    assert {trial.label: curve.pictures for trial, curve in curves["conv"].items()} == {"b": of_b}
+
+
 def test_means_of_maps_are_those_of_all_pictures(study: Study) -> None:
     with np.load(study.pictures.path) as arrays:
         maps = activations(study.model, arrays["x"], ["conv"])["conv"]

@@ -87,7 +87,8 @@ class RemovalFiles:
 
         own = {trial: curve for trial, curve in self.curves[filters.layer].items() if trial.label == label}
         who = "all pictures" if label == ALL else f"class {label}"
-        heading = f"{self.study.model.path.stem} · {filters.layer} · {who}"
+        means = "" if self.replace == "zero" else f" · removed maps are their {self.replace}"
+        heading = f"{self.study.model.path.stem} · {filters.layer} · {who}{means}"
         path = self.folder / f"{self._stem('removal-curves', filters, label)}.png"
         return save_png(curves(list(self._panels(filters, own)), heading), path)
 
@@ -175,7 +176,8 @@ class RemovalFiles:
     def _panels(self, filters: Filters, curves: Mapping[Trial, Curve]) -> Iterator[Panel]:
         from render_presets.curves import Panel
 
-        pictures = f"{next(iter(curves.values())).pictures:,} pictures"
+        count = next(iter(curves.values())).pictures
+        pictures = "1 picture" if count == 1 else f"{count:,} pictures"
         below = f"filters removed of {filters.count}"
         for most in (False, True):
             title = f"{'Most' if most else 'Least'} important filter first"

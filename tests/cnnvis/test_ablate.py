@@ -12,7 +12,7 @@ from onnx import helper
 from PIL import Image
 
 from extract import activations, load_model
-from tests.extract.nets import model_of, save
+from tests.extract.nets import classifier, model_of, save
 
 RNG = np.random.default_rng(8)
 COUNT = 60
@@ -23,18 +23,7 @@ def net(tmp_path_factory) -> Path:
     """A network of one convolution with 8 filters, of which the last is zero, and 3 classes."""
     kernels = RNG.normal(size=(8, 1, 3, 3)).astype(np.float32)
     kernels[7] = 0
-    proto = model_of(
-        [
-            helper.make_node("Conv", ["x", "w"], ["c"], "conv1"),
-            helper.make_node("Relu", ["c"], ["r"], "relu1"),
-            helper.make_node("GlobalAveragePool", ["r"], ["p"], "pool"),
-            helper.make_node("Flatten", ["p"], ["f"], "flat"),
-            helper.make_node("Gemm", ["f", "fw"], ["y"], "fc"),
-        ],
-        {"x": ["N", 1, 7, 11]},
-        ["y"],
-        {"w": kernels, "fw": RNG.normal(size=(8, 3)).astype(np.float32)},
-    )
+    proto = classifier(kernels, RNG.normal(size=(8, 3)).astype(np.float32))
     return save(proto, tmp_path_factory.mktemp("net"))
 
 

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import helper
 
-from tests.extract.nets import model_of, save
+from tests.extract.nets import classifier, model_of, save
 
 RNG = np.random.default_rng(8)
 KERNELS = RNG.normal(size=(8, 1, 3, 3)).astype(np.float32)
@@ -21,18 +21,7 @@ KERNELS[7], KERNELS[4] = 0, -KERNELS[2]
 @pytest.fixture(scope="module")
 def net(tmp_path_factory) -> Path:
     """A network of one convolution with 8 filters, and 3 classes."""
-    proto = model_of(
-        [
-            helper.make_node("Conv", ["x", "w"], ["c"], "conv1"),
-            helper.make_node("Relu", ["c"], ["r"], "relu1"),
-            helper.make_node("GlobalAveragePool", ["r"], ["p"], "pool"),
-            helper.make_node("Flatten", ["p"], ["f"], "flat"),
-            helper.make_node("Gemm", ["f", "fw"], ["y"], "fc"),
-        ],
-        {"x": ["N", 1, 7, 11]},
-        ["y"],
-        {"w": KERNELS, "fw": RNG.normal(size=(8, 3)).astype(np.float32)},
-    )
+    proto = classifier(KERNELS, RNG.normal(size=(8, 3)).astype(np.float32))
     return save(proto, tmp_path_factory.mktemp("net"))
 
 

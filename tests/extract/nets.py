@@ -31,6 +31,25 @@ def model_of(
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
 
 
+def classifier(kernels: np.ndarray, matrix: np.ndarray) -> onnx.ModelProto:
+    """Return conv1, relu1, pool, flat, fc: a score a class of the means of maps; for pictures of 7 x 11.
+
+    Shapes of kernels (filters, 1, rows, columns), and of the matrix (filters, classes).
+    """
+    return model_of(
+        [
+            helper.make_node("Conv", ["x", "w"], ["c"], "conv1"),
+            helper.make_node("Relu", ["c"], ["r"], "relu1"),
+            helper.make_node("GlobalAveragePool", ["r"], ["p"], "pool"),
+            helper.make_node("Flatten", ["p"], ["f"], "flat"),
+            helper.make_node("Gemm", ["f", "fw"], ["y"], "fc"),
+        ],
+        {"x": ["N", 1, 7, 11]},
+        ["y"],
+        {"w": kernels, "fw": matrix},
+    )
+
+
 def toy(opset: int = 17, **shape: Shape) -> onnx.ModelProto:
     """Return conv1 (2 filters of 2 x 2: a window's sum, and its top left minus its bottom right), relu1, fc.
 

@@ -20,8 +20,8 @@ from extract.removal import (
     rank_correlation,
     thresholds,
 )
+from tests.extract.ablation_nets import CASES, network
 from tests.extract.nets import model_of, save
-from tests.extract.test_ablation import CASES, network
 
 
 def test_curves_are_those_of_zeroed_networks(tmp_path):
